@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: ISC
+
+// malloc with a counter. The count is one relaxed atomic: it is exact whenever no other thread is
+// inside the library, which is when somebody asks. Every allocation passes the fault point `alloc`
+// first, so that a test can fail each one.
+
+#include "fiber/base/alloc.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "fiber/base/assert.h"
+#include "fiber/base/fault.h"
+
+static _Atomic int64_t live_objects;
+
+// malloc(0) may return NULL, which would look like a failure.
+static size_t at_least_one(size_t size) {
+    return size == 0 ? 1 : size;
+}
+
+static void *counted(void *ptr) {
+    if (ptr != NULL)
+        atomic_fetch_add_explicit(&live_objects, 1, memory_order_relaxed);
+    return ptr;
+}
+
+void *eioi_alloc(size_t size) {
+    if (EIOI_FAULT(alloc))
+        return NULL;
+    return counted(malloc(at_least_one(size)));
+}
+
+void *eioi_zalloc(size_t size) {
+    if (EIOI_FAULT(alloc))
+        return NULL;
+    return counted(calloc(1, at_least_one(size)));
+}
+
+void *eioi_realloc(void *ptr, size_t size) {
+    if (EIOI_FAULT(alloc))
+        return NULL;
+    void *moved = realloc(ptr, at_least_one(size));
+    return ptr == NULL ? counted(moved) : moved;
+}
+
+void eioi_free(void *ptr) {
+    if (ptr == NULL)
+        return;
+    int64_t before = atomic_fetch_sub_explicit(&live_objects, 1, memory_order_relaxed);
+    EIO_ASSERT(before > 0, "more blocks were freed than allocated");
+    free(ptr);
+}
+
+int64_t eioi_live_objects(void) {
+    return atomic_load_explicit(&live_objects, memory_order_relaxed);
+}
