@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: ISC
+// The first instructions of a fiber. Unwinders stop here: there is no caller.
+// The other processors' files are compiled, too, to nothing.
+#if defined(__aarch64__)
+    .text
+    .globl eioi_context_start
+    .hidden eioi_context_start
+    .type eioi_context_start, %function
+    .p2align 4
+eioi_context_start:
+    .cfi_startproc
+    .cfi_undefined x30
+    hint #36 // bti j
+    mov x29, xzr
+    mov x30, xzr
+    bl eioi_fiber_main
+    brk #1
+    .cfi_endproc
+    .size eioi_context_start, . - eioi_context_start
+#endif
+    .section .note.GNU-stack, "", %progbits

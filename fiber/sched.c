@@ -1,0 +1,450 @@
+// SPDX-License-Identifier: ISC
+// The scheduler of one domain.
+//
+// A fiber that suspends looks for the next ready one itself and switches straight to it; there is no scheduler stack in
+// between. When none is ready it runs the loop on its own stack: messages from other domains, due timers, the backend's
+// poll, until some fiber (perhaps itself) is ready. The loop runs no user code: it only marks waits as done.
+//
+// Order (the transcripts depend on it): wakes go to the tail of the run queue, in the order in which they happen; a fork
+// puts the parent at its head. With fibers ready the backend and the timers are looked at every POLL_EVERY resumptions,
+// so that neither I/O nor fibers starve.
+//
+// Sleep: the inbox's word says ASLEEP from before the last look at it until it is emptied, so a message that comes in
+// between pokes the backend, and its poll returns at once. `pokers` counts the threads inside eioi_post, so that the
+// domain isn't taken down under one of them.
+
+#include "fiber/sched.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "eio/trace.h"
+#include "fiber/context.h"
+#include "fiber/impl.h"
+
+enum { POLL_EVERY = 128 };
+#define TRIM_INTERVAL (5 * INT64_C(1000000000))
+
+__thread struct eioi_sched *eioi_tls_sched;
+static atomic_uint next_domain_id;
+
+struct eioi_sched *eioi_sched_current(void) {
+    return eioi_tls_sched;
+}
+
+struct eioi_sched *eioi_sched_require(const char *func) {
+    struct eioi_sched *s = eioi_tls_sched;
+    EIO_ASSERT(s != NULL, "%s was called outside a loop (start one with eio_main or eio_run)", func);
+    return s;
+}
+
+void *eioi_backend(void) {
+    return eioi_sched_require(__func__)->backend;
+}
+
+const struct eioi_backend_ops *eioi_backend_ops_current(void) {
+    return eioi_sched_require(__func__)->ops;
+}
+
+unsigned eioi_domain_id(void) {
+    return eioi_sched_require(__func__)->id;
+}
+
+int64_t eioi_now(void) {
+    struct eioi_sched *s = eioi_sched_require(__func__);
+    return s->ops->now(s->backend);
+}
+
+// Timers
+
+void eioi_timer_arm(struct eioi_timer *self, int64_t deadline_ns) {
+    eioi_heap_insert(&eioi_sched_require(__func__)->timers, &self->node, deadline_ns);
+}
+
+void eioi_timer_disarm(struct eioi_timer *self) {
+    if (self->node.linked)
+        eioi_heap_remove(&eioi_sched_require(__func__)->timers, &self->node);
+}
+
+static void fire_due_timers(struct eioi_sched *s) {
+    struct eioi_heap_node *min = eioi_heap_min(&s->timers);
+    if (min == NULL)
+        return;
+    int64_t now = s->ops->now(s->backend);
+    for (; min != NULL && min->key <= now; min = eioi_heap_min(&s->timers)) {
+        struct eioi_timer *timer = EIOI_CONTAINER_OF(min, struct eioi_timer, node);
+        eioi_heap_remove(&s->timers, min);
+        if (timer->fire != NULL)
+            timer->fire(timer);
+        else
+            eioi_wake(timer->waiter, NULL);
+    }
+}
+
+struct sleep {
+    struct eioi_waiter waiter;
+    struct eioi_timer timer;
+};
+
+static void sleep_cancel(struct eioi_waiter *w, eio_err *reason) {
+    struct sleep *self = EIOI_CONTAINER_OF(w, struct sleep, waiter);
+    eioi_timer_disarm(&self->timer);
+    eioi_wake(w, eio_err_ref(reason));
+}
+
+eio_err *eioi_sleep_until(int64_t deadline_ns) {
+    struct sleep self;
+    EIO_TRY(eioi_wait_begin(&self.waiter, "sleep"));
+    self.waiter.what_arg = deadline_ns;
+    self.timer = (struct eioi_timer){.waiter = &self.waiter};
+    if (deadline_ns != INT64_MAX)
+        eioi_timer_arm(&self.timer, deadline_ns);
+    return eioi_wait(&self.waiter, sleep_cancel);
+}
+
+// Messages from other threads
+
+void eioi_post(struct eioi_sched *sched, struct eioi_message *msg) {
+    atomic_fetch_add_explicit(&sched->pokers, 1, memory_order_acq_rel);
+    if (eioi_mpsc_push(&sched->inbox, &msg->node))
+        sched->ops->poke(sched->backend);
+    atomic_fetch_sub_explicit(&sched->pokers, 1, memory_order_acq_rel);
+}
+
+static void drain_inbox(struct eioi_sched *s) {
+    struct eioi_mpsc_node *node = eioi_mpsc_take_all(&s->inbox);
+    while (node != NULL) {
+        struct eioi_mpsc_node *next = node->next; // the message may be gone after run
+        struct eioi_message *msg = EIOI_CONTAINER_OF(node, struct eioi_message, node);
+        msg->run(msg);
+        node = next;
+    }
+}
+
+void eioi_drain_messages(void) {
+    drain_inbox(eioi_sched_require(__func__));
+}
+
+// The loop
+
+/** Nothing can make any fiber ready: says which wait for what, cancels them all; the second time gives them up. */
+static void handle_deadlock(struct eioi_sched *s) {
+    if (s->deadlocked) {
+        s->abandoned = true;
+        return;
+    }
+    s->deadlocked = true;
+    eio_strbuf report = EIO_STRBUF_INIT;
+    eio_strbuf_adds(&report, "eio: deadlock: every fiber waits, and nothing is left that could wake one\n");
+    eioi_dump_sched(s, &report);
+    const char *text = eio_strbuf_str(&report);
+    ssize_t n = write(STDERR_FILENO, text, strlen(text));
+    (void)n; // a report that can't be written changes nothing
+    eio_strbuf_free(&report);
+    eio_cancel_cancel(&s->root, eio_err_const(&eio_err_deadlock_detected));
+}
+
+static int64_t next_deadline(struct eioi_sched *s) {
+    struct eioi_heap_node *min = eioi_heap_min(&s->timers);
+    int64_t deadline = min == NULL ? EIOI_POLL_FOREVER : min->key;
+    if (s->trim_at < deadline)
+        deadline = s->trim_at;
+    return deadline;
+}
+
+/** Idle stacks give their pages back after a while; only where time is real. */
+static void consider_trim(struct eioi_sched *s) {
+    if (s->ops->io_ops == NULL)
+        return;
+    if (s->trim_at == INT64_MAX) {
+        if (eioi_stack_has_idle(s))
+            s->trim_at = s->ops->now(s->backend) + TRIM_INTERVAL;
+        return;
+    }
+    if (s->ops->now(s->backend) < s->trim_at)
+        return;
+    eioi_stack_trim(s);
+    s->trim_at = eioi_stack_has_idle(s) ? s->ops->now(s->backend) + TRIM_INTERVAL : INT64_MAX;
+}
+
+/** Blocks until there is something to look at. */
+static void wait_for_events(struct eioi_sched *s) {
+    consider_trim(s);
+    if (!eioi_mpsc_sleep(&s->inbox)) {
+        drain_inbox(s);
+        return;
+    }
+    struct eioi_fiber *self = s->current;
+    s->current = &s->thread; // what the backend prints is no fiber's, and gets no prefix
+    enum eioi_poll_result result = s->ops->poll(s->backend, next_deadline(s));
+    s->current = self;
+    drain_inbox(s); // ends the sleep, too
+    fire_due_timers(s);
+    if (result == EIOI_POLL_DEADLOCK && s->run_head == NULL)
+        handle_deadlock(s);
+}
+
+/** Looks at messages, timers and the backend; blocks only while no fiber is ready. */
+static __attribute__((noinline)) void run_loop(struct eioi_sched *s) {
+    s->budget = POLL_EVERY;
+    if (eioi_mpsc_has_any(&s->inbox))
+        drain_inbox(s);
+    fire_due_timers(s);
+    if (s->run_head != NULL)
+        s->ops->poll(s->backend, EIOI_POLL_NOW);
+    while (s->run_head == NULL && !s->abandoned)
+        wait_for_events(s);
+}
+
+/** Takes the next ready fiber off the queue; NULL when the rest of the fibers was given up. */
+static inline struct eioi_fiber *next_ready(struct eioi_sched *s) {
+    if (__builtin_expect(--s->budget == 0 || s->run_head == NULL, 0)) {
+        run_loop(s);
+        if (s->run_head == NULL)
+            return NULL;
+    }
+    struct eioi_fiber *f = s->run_head;
+    s->run_head = f->next;
+    return f;
+}
+
+/** The one place where stacks are changed. `dying`: `from` will not be resumed. */
+static inline __attribute__((always_inline)) void switch_to(struct eioi_sched *s, struct eioi_fiber *from,
+                                                            struct eioi_fiber *to, bool dying) {
+    s->current = to;
+#ifdef EIOI_ASAN
+    __sanitizer_start_switch_fiber(dying ? NULL : &from->asan_fake_stack, to->asan_bottom, to->asan_size);
+#endif
+#ifdef EIOI_TSAN
+    __tsan_switch_to_fiber(to->tsan_fiber, 0);
+#endif
+    (void)dying;
+    eioi_context_switch(&from->sp, to->sp);
+#ifdef EIOI_ASAN
+    __sanitizer_finish_switch_fiber(from->asan_fake_stack, NULL, NULL);
+#endif
+}
+
+static void leave_for_thread(struct eioi_sched *s, struct eioi_fiber *from, bool dying) {
+    switch_to(s, from, &s->thread, dying);
+}
+
+void eioi_park(struct eioi_sched *s) {
+    struct eioi_fiber *self = s->current;
+    struct eioi_fiber *next = next_ready(s);
+    if (__builtin_expect(next == NULL, 0))
+        leave_for_thread(s, self, false);
+    else if (next != self)
+        switch_to(s, self, next, false);
+}
+
+void eioi_yield_turn(struct eioi_sched *s) {
+    struct eioi_fiber *self = s->current;
+    eioi_run_push_tail(s, self);
+    struct eioi_fiber *next = next_ready(s);
+    if (next != self)
+        switch_to(s, self, next, false);
+}
+
+// Waiting
+
+void eioi_waiter_init(struct eioi_waiter *w, const char *what) {
+    struct eioi_sched *s = eioi_sched_require(what);
+    eioi_list_init(&w->node);
+    w->fiber = s->current;
+    w->sched = s;
+    w->cancel = NULL;
+    w->err = NULL;
+    w->what = what;
+    w->what_arg = -1;
+    w->woken = false;
+}
+
+eio_err *eioi_wait_begin(struct eioi_waiter *w, const char *what) {
+    eioi_waiter_init(w, what);
+    if (__builtin_expect(w->fiber->cc->reason != NULL, 0)) {
+        eioi_yield_turn(w->sched);
+        return eioi_current_cancelled(w->sched);
+    }
+    return NULL;
+}
+
+eio_err *eioi_wait(struct eioi_waiter *w, eioi_waiter_cancel_fn *cancel) {
+    if (!w->woken) {
+        w->cancel = cancel;
+        w->fiber->waiter = w;
+    }
+    eioi_park(w->sched);
+    EIO_ASSERT(w->woken, "the fiber was resumed, but not what it waits for (%s)", w->what);
+    return w->err;
+}
+
+void eioi_wake(struct eioi_waiter *w, eio_err *err) {
+    EIO_ASSERT(!w->woken, "a wait (%s) was ended twice", w->what);
+    EIO_ASSERT(w->sched == eioi_tls_sched, "a wait (%s) was ended from another domain", w->what);
+    w->woken = true;
+    w->err = err;
+    w->fiber->waiter = NULL;
+    eioi_run_push_tail(w->sched, w->fiber);
+}
+
+static void wake_message(struct eioi_message *msg) {
+    struct eioi_waiter *w = EIOI_CONTAINER_OF(msg, struct eioi_waiter, remote);
+    eioi_wake(w, w->err);
+}
+
+void eioi_wake_remote(struct eioi_waiter *w, eio_err *err) {
+    w->err = err;
+    w->remote.run = wake_message;
+    eioi_post(w->sched, &w->remote);
+}
+
+bool eioi_waiter_is_local(const struct eioi_waiter *w) {
+    return w->sched == eioi_tls_sched;
+}
+
+void eioi_wake_any(struct eioi_waiter *w, eio_err *err) {
+    if (eioi_waiter_is_local(w))
+        eioi_wake(w, err);
+    else
+        eioi_wake_remote(w, err);
+}
+
+// Fibers begin and end
+
+static atomic_ullong next_fiber_id;
+
+static void prepare(struct eioi_fiber *f, struct eioi_sched *s, struct eio_cancel *cc, const struct eio_fork_opts *opts) {
+    f->next = NULL;
+    f->waiter = NULL;
+    f->cc = cc;
+    f->id = atomic_fetch_add_explicit(&next_fiber_id, 1, memory_order_relaxed) + 1;
+    f->name[0] = '\0';
+    if (opts != NULL && opts->name != NULL) {
+        size_t len = strnlen(opts->name, sizeof f->name - 1);
+        memcpy(f->name, opts->name, len);
+        f->name[len] = '\0';
+    }
+    f->locals = s->current == &s->thread ? NULL : eioi_locals_ref(s->current->locals);
+    eioi_list_push_tail(&cc->fibers, &f->cc_node);
+    s->fibers++;
+}
+
+eio_err *eioi_fiber_start(struct eio_cancel *cc, eio_fiber_fn *fn, const void *arg, size_t copy_len, size_t copy_align,
+                          const struct eio_fork_opts *opts, eioi_fiber_finish_fn *finish, void *owner) {
+    struct eioi_sched *s = cc->sched;
+    EIO_ASSERT(s == eioi_tls_sched, "Switch accessed from wrong domain!");
+    struct eioi_fiber *f;
+    size_t bytes = opts != NULL && opts->stack_bytes != 0 ? opts->stack_bytes : s->stack_bytes;
+    EIO_TRY(eioi_stack_get(s, bytes, &f));
+    prepare(f, s, cc, opts);
+    char *top = (char *)f;
+    if (copy_len > 0) {
+        top = (char *)(((uintptr_t)top - copy_len) & ~(uintptr_t)(copy_align - 1));
+        memcpy(top, arg, copy_len);
+        arg = top;
+    }
+    f->fn = fn;
+    f->arg = (void *)(uintptr_t)arg;
+    f->finish = finish;
+    f->owner = owner;
+    f->sp = eioi_context_new(top);
+    struct eioi_fiber *parent = s->current;
+    if (parent != &s->thread)
+        eioi_run_push_head(s, parent);
+    switch_to(s, parent, f, false);
+    return NULL;
+}
+
+EIOI_NEVER_LEFT _Noreturn void eioi_fiber_main(void) {
+    struct eioi_sched *s = eioi_tls_sched;
+    struct eioi_fiber *self = s->current;
+#ifdef EIOI_ASAN
+    // The first time a domain switches, this is how the bounds of the thread's own stack are learned.
+    if (s->thread.asan_bottom == NULL)
+        __sanitizer_finish_switch_fiber(NULL, &s->thread.asan_bottom, &s->thread.asan_size);
+    else
+        __sanitizer_finish_switch_fiber(NULL, NULL, NULL);
+#endif
+    eio_err *err = self->fn(self->arg);
+    self->finish(self, err);
+    eioi_fiber_exit(s);
+}
+
+EIOI_NEVER_LEFT _Noreturn void eioi_fiber_exit(struct eioi_sched *s) {
+    struct eioi_fiber *self = s->current;
+    eioi_list_unlink(&self->cc_node);
+    struct eioi_local *locals = self->locals;
+    self->locals = NULL; // what the values' free functions trace must not look at what is being freed
+    eioi_locals_unref(locals);
+    // From here on nothing may take a stack from the pool until this one is left: the loop forks nothing, and trims only
+    // stacks that stand further down in the list.
+    eioi_stack_put(s, self);
+    s->fibers--;
+    struct eioi_fiber *next = s->fibers == 0 ? NULL : next_ready(s);
+    if (next == NULL)
+        leave_for_thread(s, self, true);
+    else
+        switch_to(s, self, next, true);
+    __builtin_unreachable();
+}
+
+// Domains begin and end
+
+static void describe_running_fiber(char *buf, unsigned len) {
+    struct eioi_sched *s = eioi_tls_sched;
+    buf[0] = '\0';
+    if (s != NULL && s->current != &s->thread && s->current != NULL)
+        snprintf(buf, len, "in fiber %llu '%s' of domain %u", (unsigned long long)s->current->id, s->current->name, s->id);
+}
+
+static void main_finish(struct eioi_fiber *self, eio_err *err) {
+    struct eioi_sched *s = self->owner;
+    s->result = err;
+}
+
+static void sched_init(struct eioi_sched *s, const struct eioi_sched_opts *opts) {
+    memset(s, 0, sizeof *s);
+    s->ops = opts->ops;
+    s->backend = opts->backend;
+    s->stack_bytes = opts->stack_bytes != 0 ? opts->stack_bytes : (size_t)EIOI_STACK_DEFAULT;
+    s->budget = POLL_EVERY;
+    s->id = atomic_fetch_add_explicit(&next_domain_id, 1, memory_order_relaxed);
+    s->trim_at = INT64_MAX;
+    s->root.sched = s;
+    eioi_list_init(&s->root.sibling);
+    eioi_list_init(&s->root.children);
+    eioi_list_init(&s->root.fibers);
+    s->current = &s->thread;
+    s->thread.cc = &s->root;
+#ifdef EIOI_TSAN
+    s->thread.tsan_fiber = __tsan_get_current_fiber();
+#endif
+}
+
+eio_err *eioi_sched_run(const struct eioi_sched_opts *opts, eio_fiber_fn *fn, void *arg) {
+    EIO_ASSERT(eioi_tls_sched == NULL, "a loop was started inside a loop (of the same thread)");
+    struct eioi_sched sched;
+    struct eioi_sched *s = &sched;
+    sched_init(s, opts);
+    eioi_tls_sched = s;
+    eioi_panic_set_describe(describe_running_fiber);
+    const struct eio_fork_opts main_opts = {.name = "main"};
+    eio_err *err = eioi_fiber_start(&s->root, fn, arg, 0, 0, &main_opts, main_finish, s);
+    if (err == NULL)
+        err = s->result;
+    EIO_ASSERT(s->fibers == 0 || s->abandoned, "the loop has ended with %zu fibers alive", s->fibers);
+    if (s->deadlocked) {
+        eio_err_drop(err);
+        err = eio_err_const(&eio_err_deadlock_detected);
+    }
+    while (atomic_load_explicit(&s->pokers, memory_order_acquire) != 0)
+        sched_yield(); // a thread that has just posted the last message is still on its way out
+    drain_inbox(s);
+    eioi_stack_destroy_all(s);
+    eio_err_drop(s->root.reason);
+    eioi_tls_sched = NULL;
+    return err;
+}

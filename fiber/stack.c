@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: ISC
+// Stacks.
+//
+// A pool serves one size class (a power of two). It takes slots from slabs, mappings of 64 slots at first and of up to
+// 1,024 later (fewer when the system refuses), reserved without being committed. A slot is fresh (never used), hot (on
+// the pool's list of free stacks, pages resident, newest first), cold (free, pages given back), or in use.
+//
+// Guards: MADV_GUARD_INSTALL (Linux 6.13) makes one without a mapping of its own, so that a million guarded stacks are
+// possible; before that mprotect splits the slab, and the system's limit of mappings per process (vm.max_map_count) ends
+// it at about 32,000 stacks, with Stack_limit.
+//
+// The tops of the stacks are staggered over the cache sets (colour): else the records and frames of all idle fibers would
+// fall into the same few sets, which measured 2 to 3 times slower with 1,000 fibers.
+//
+// Huge pages are refused: one touched page of a stack would make 2 MiB resident.
+
+#include "fiber/stack.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "fiber/base/alloc.h"
+#include "fiber/base/fault.h"
+#include "fiber/impl.h"
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
+enum {
+    PAGE = 4096,
+    GUARD = PAGE,
+    SLAB_SLOTS_FIRST = 64,
+    SLAB_SLOTS_MAX = 1024,
+    COLOUR_STEP = 192,
+    COLOUR_RANGE = 2048,
+    FIBER_ALIGN = 64,
+    KEEP_HOT = 64, // free stacks below this number keep their pages
+};
+
+struct eioi_slab {
+    struct eioi_slab *next;
+    struct eioi_stack_pool *pool;
+    char *base;
+    uint32_t slots;
+    uint32_t fresh;      // slots below this number have been used
+    uint32_t cold_head;  // first cold slot; UINT32_MAX: none
+    uint32_t cold_count;
+    uint32_t meta[]; // per slot: the next cold slot, or (under valgrind) the id of the stack
+};
+
+struct eioi_stack_pool {
+    size_t bytes; // of a slot
+    struct eioi_slab *slabs; // newest first
+    struct eioi_fiber *hot;
+    size_t hot_count;
+    size_t hot_min;    // least hot_count since the last trim
+    size_t cold_count; // in all slabs
+    uint32_t next_slots;
+};
+
+static atomic_bool guard_by_mprotect; // MADV_GUARD_INSTALL isn't there
+
+static size_t colour_of(const struct eioi_slab *slab, uint32_t slot) {
+    size_t n = slot + ((uintptr_t)slab->base >> 22);
+    return (n * COLOUR_STEP) % COLOUR_RANGE & ~(size_t)(FIBER_ALIGN - 1);
+}
+
+static struct eioi_fiber *fiber_of_slot(const struct eioi_slab *slab, uint32_t slot) {
+    size_t record = (sizeof(struct eioi_fiber) + FIBER_ALIGN - 1) & ~(size_t)(FIBER_ALIGN - 1);
+    char *top = slab->base + (size_t)(slot + 1) * slab->pool->bytes;
+    return (struct eioi_fiber *)(void *)(top - colour_of(slab, slot) - record);
+}
+
+static uint32_t slot_of(const struct eioi_slab *slab, const struct eioi_fiber *fiber) {
+    return (uint32_t)((size_t)((const char *)fiber - slab->base) / slab->pool->bytes);
+}
+
+static bool install_guard(char *at) {
+    if (!atomic_load_explicit(&guard_by_mprotect, memory_order_relaxed)) {
+        if (EIOI_SYS(madvise, madvise(at, GUARD, MADV_GUARD_INSTALL)) == 0)
+            return true;
+        if (errno != EINVAL)
+            return false;
+        atomic_store_explicit(&guard_by_mprotect, true, memory_order_relaxed);
+    }
+    return EIOI_SYS(mprotect, mprotect(at, GUARD, PROT_NONE)) == 0;
+}
+
+static eio_err *slab_new(struct eioi_stack_pool *pool) {
+    for (uint32_t slots = pool->next_slots;; slots /= 2) {
+        size_t len = (size_t)slots * pool->bytes;
+        void *base = EIOI_SYS_PTR(mmap, mmap(NULL, len, PROT_READ | PROT_WRITE,
+                                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+        if (base == MAP_FAILED) {
+            if (slots > 1)
+                continue;
+            return eio_err_const(&eio_err_stack_limit);
+        }
+        struct eioi_slab *slab = eioi_zalloc(sizeof *slab + slots * sizeof slab->meta[0]);
+        if (slab == NULL) {
+            munmap(base, len);
+            return eio_err_const(&eio_err_out_of_memory);
+        }
+        (void)madvise(base, len, MADV_NOHUGEPAGE); // a kernel without huge pages refuses, and needs none of it
+        slab->pool = pool;
+        slab->base = base;
+        slab->slots = slots;
+        slab->cold_head = UINT32_MAX;
+        slab->next = pool->slabs;
+        pool->slabs = slab;
+        if (pool->next_slots < SLAB_SLOTS_MAX && len * 2 <= (size_t)64 << 20)
+            pool->next_slots *= 2;
+        return NULL;
+    }
+}
+
+static void tell_tools_new(struct eioi_slab *slab, uint32_t slot, struct eioi_fiber *fiber) {
+    char *low = slab->base + (size_t)slot * slab->pool->bytes;
+#ifdef EIOI_TSAN
+    fiber->tsan_fiber = __tsan_create_fiber(0);
+#endif
+#ifdef EIOI_ASAN
+    fiber->asan_bottom = low + GUARD;
+    fiber->asan_size = (size_t)((char *)fiber - (low + GUARD));
+#endif
+#ifdef EIOI_VALGRIND
+    slab->meta[slot] = (uint32_t)VALGRIND_STACK_REGISTER(low + GUARD, low + slab->pool->bytes);
+#endif
+    (void)low;
+    (void)slab;
+    (void)slot;
+    (void)fiber;
+}
+
+static void tell_tools_gone(struct eioi_slab *slab, uint32_t slot) {
+#ifdef EIOI_TSAN
+    __tsan_destroy_fiber(fiber_of_slot(slab, slot)->tsan_fiber);
+#endif
+#ifdef EIOI_VALGRIND
+    VALGRIND_STACK_DEREGISTER(slab->meta[slot]);
+#endif
+    (void)slab;
+    (void)slot;
+}
+
+static eio_err *take_fresh(struct eioi_stack_pool *pool, struct eioi_fiber **out) {
+    if (pool->slabs == NULL || pool->slabs->fresh == pool->slabs->slots)
+        EIO_TRY(slab_new(pool));
+    struct eioi_slab *slab = pool->slabs;
+    uint32_t slot = slab->fresh;
+    if (!install_guard(slab->base + (size_t)slot * pool->bytes))
+        return eio_err_const(&eio_err_stack_limit);
+    slab->fresh++;
+    struct eioi_fiber *fiber = fiber_of_slot(slab, slot);
+    fiber->slab = slab;
+    tell_tools_new(slab, slot, fiber);
+    *out = fiber;
+    return NULL;
+}
+
+static struct eioi_fiber *take_cold(struct eioi_stack_pool *pool) {
+    for (struct eioi_slab *slab = pool->slabs; slab != NULL; slab = slab->next) {
+        if (slab->cold_head == UINT32_MAX)
+            continue;
+        uint32_t slot = slab->cold_head;
+        slab->cold_head = slab->meta[slot];
+        slab->cold_count--;
+        pool->cold_count--;
+        struct eioi_fiber *fiber = fiber_of_slot(slab, slot);
+        fiber->slab = slab;
+        tell_tools_new(slab, slot, fiber);
+        return fiber;
+    }
+    return NULL;
+}
+
+static eio_err *pool_for(struct eioi_sched *s, size_t bytes, struct eioi_stack_pool **out) {
+    unsigned class = 0;
+    while (class < EIOI_STACK_CLASSES && ((size_t)1 << (EIOI_STACK_MIN_SHIFT + class)) < bytes)
+        class++;
+    if (class == EIOI_STACK_CLASSES)
+        return eio_err_new(&eio_err_invalid_argument, "stack_bytes: %zu is more than a stack can have", bytes);
+    if (s->pools[class] == NULL) {
+        struct eioi_stack_pool *pool = eioi_zalloc(sizeof *pool);
+        if (pool == NULL)
+            return eio_err_const(&eio_err_out_of_memory);
+        pool->bytes = (size_t)1 << (EIOI_STACK_MIN_SHIFT + class);
+        pool->next_slots = SLAB_SLOTS_FIRST;
+        while (pool->next_slots > 1 && pool->next_slots * pool->bytes > (size_t)64 << 20)
+            pool->next_slots /= 2;
+        s->pools[class] = pool;
+    }
+    *out = s->pools[class];
+    return NULL;
+}
+
+eio_err *eioi_stack_get(struct eioi_sched *s, size_t bytes, struct eioi_fiber **out) {
+    struct eioi_stack_pool *pool = NULL;
+    EIO_TRY(pool_for(s, bytes, &pool));
+    struct eioi_fiber *fiber = pool->hot;
+    if (fiber != NULL) {
+        pool->hot = fiber->next;
+        pool->hot_count--;
+        if (pool->hot_count < pool->hot_min)
+            pool->hot_min = pool->hot_count;
+    } else if (pool->cold_count > 0) {
+        fiber = take_cold(pool);
+    } else {
+        EIO_TRY(take_fresh(pool, &fiber));
+    }
+#ifdef EIOI_ASAN
+    __asan_unpoison_memory_region(fiber->asan_bottom, fiber->asan_size); // frames that were left for good
+#endif
+    *out = fiber;
+    return NULL;
+}
+
+void eioi_stack_put(struct eioi_sched *s, struct eioi_fiber *fiber) {
+    struct eioi_stack_pool *pool = fiber->slab->pool;
+    fiber->next = pool->hot;
+    pool->hot = fiber;
+    pool->hot_count++;
+    (void)s;
+}
+
+bool eioi_stack_has_idle(const struct eioi_sched *s) {
+    for (unsigned class = 0; class < EIOI_STACK_CLASSES; class++)
+        if (s->pools[class] != NULL && s->pools[class]->hot_count > KEEP_HOT)
+            return true;
+    return false;
+}
+
+static void make_cold(struct eioi_stack_pool *pool, struct eioi_fiber *fiber) {
+    struct eioi_slab *slab = fiber->slab;
+    uint32_t slot = slot_of(slab, fiber);
+    char *low = slab->base + (size_t)slot * pool->bytes;
+    tell_tools_gone(slab, slot);
+    (void)madvise(low + GUARD, pool->bytes - GUARD, MADV_DONTNEED); // refused: the pages stay, and work
+    slab->meta[slot] = slab->cold_head;
+    slab->cold_head = slot;
+    slab->cold_count++;
+    pool->cold_count++;
+}
+
+/** Of the free stacks, those at the end of the list that no take has reached since the last trim. */
+static void pool_trim(struct eioi_stack_pool *pool) {
+    size_t keep = pool->hot_count - (pool->hot_min < pool->hot_count ? pool->hot_min : pool->hot_count);
+    if (keep < KEEP_HOT)
+        keep = KEEP_HOT;
+    if (keep < pool->hot_count) {
+        struct eioi_fiber *last = pool->hot;
+        for (size_t i = 1; i < keep; i++)
+            last = last->next;
+        struct eioi_fiber *fiber = last->next;
+        last->next = NULL;
+        pool->hot_count = keep;
+        while (fiber != NULL) {
+            struct eioi_fiber *next = fiber->next;
+            make_cold(pool, fiber);
+            fiber = next;
+        }
+    }
+    pool->hot_min = pool->hot_count;
+}
+
+void eioi_stack_trim(struct eioi_sched *s) {
+    for (unsigned class = 0; class < EIOI_STACK_CLASSES; class++)
+        if (s->pools[class] != NULL)
+            pool_trim(s->pools[class]);
+}
+
+void eioi_stack_destroy_all(struct eioi_sched *s) {
+    for (unsigned class = 0; class < EIOI_STACK_CLASSES; class++) {
+        struct eioi_stack_pool *pool = s->pools[class];
+        if (pool == NULL)
+            continue;
+#if defined(EIOI_TSAN) || defined(EIOI_VALGRIND)
+        for (struct eioi_fiber *f = pool->hot, *next; f != NULL; f = next) {
+            next = f->next;
+            tell_tools_gone(f->slab, slot_of(f->slab, f));
+        }
+#endif
+        while (pool->slabs != NULL) {
+            struct eioi_slab *slab = pool->slabs;
+            pool->slabs = slab->next;
+#ifdef EIOI_ASAN
+            __asan_unpoison_memory_region(slab->base, (size_t)slab->slots * pool->bytes);
+#endif
+            munmap(slab->base, (size_t)slab->slots * pool->bytes);
+            eioi_free(slab);
+        }
+        eioi_free(pool);
+        s->pools[class] = NULL;
+    }
+}
+
+void eioi_stack_bounds(const struct eioi_fiber *fiber, char **out_low, char **out_high) {
+    const struct eioi_slab *slab = fiber->slab;
+    *out_low = slab->base + (size_t)slot_of(slab, fiber) * slab->pool->bytes + GUARD;
+    *out_high = slab->base + (size_t)(slot_of(slab, fiber) + 1) * slab->pool->bytes;
+}
+
+bool eioi_stack_describe_fault(const void *addr, char *buf, size_t len) {
+    struct eioi_sched *s = eioi_tls_sched;
+    if (s == NULL)
+        return false;
+    for (unsigned class = 0; class < EIOI_STACK_CLASSES; class++) {
+        const struct eioi_stack_pool *pool = s->pools[class];
+        if (pool == NULL)
+            continue;
+        for (const struct eioi_slab *slab = pool->slabs; slab != NULL; slab = slab->next) {
+            const char *at = addr;
+            if (at < slab->base || at >= slab->base + (size_t)slab->fresh * pool->bytes)
+                continue;
+            uint32_t slot = (uint32_t)((size_t)(at - slab->base) / pool->bytes);
+            if (at >= slab->base + (size_t)slot * pool->bytes + GUARD)
+                return false;
+            const struct eioi_fiber *f = fiber_of_slot(slab, slot);
+            snprintf(buf, len, "eio: fiber %llu '%s' overflowed its stack of %zu KiB\n", (unsigned long long)f->id,
+                     f->name, pool->bytes / 1024);
+            return true;
+        }
+    }
+    return false;
+}
