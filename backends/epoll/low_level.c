@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: ISC
+
+// Theory. An operation makes its system call in its own fiber:
+//
+// - Nobody stands in line, and the descriptor may be ready: the call is tried at once. If it has a result the fiber goes
+//   to the tail of the run queue and returns it, whatever happens meanwhile.
+// - Else it joins the line, and waits to be woken by one of: its turn (an event; the call is tried again), a cancel, a
+//   close. Exactly one of them wakes it, which `waiter.woken` decides; a cancel or close takes it out of the line. When
+//   the call would block again, it waits again, still the first in its line: to its caller that is one suspension.
+//
+// So data is read just before it is used, in the fiber that uses it, and a write follows its read without a detour. The
+// turn after an immediate success is what keeps two busy connections fair to each other, and to timers.
+//
+// Whoever had his turn keeps it: when a cancel or close comes between the event and the fiber's resumption, the call is
+// still made, and its result is returned if it has one; nothing that the kernel gave out is lost. Who leaves the line
+// passes the turn on if there may be more.
+//
+// A full Unix listener is the one thing that no event tells of: connect(2) is tried again by a timer.
+
+#include "backends/epoll/low_level.h"
+
+#include <errno.h>
+
+#include "backends/epoll/attempt.h"
+#include "backends/epoll/poll.h"
+#include "eio/fiber.h"
+#include "fiber/base/list.h"
+
+#define RETRY_MIN_NS INT64_C(1000000)
+#define RETRY_MAX_NS INT64_C(50000000)
+
+/** An operation under way. In the frame of `perform`. */
+struct op {
+    struct eioi_poll_wait wait;
+    struct eioi_inflight inflight;
+    struct eioi_timer retry; // armed while waiting for `retry_ns`
+    struct eioi_epoll *loop;
+    struct eioi_polled *polled;
+    struct eioi_io *io;
+    struct eioi_list *line;
+    int64_t retry_ns; // how long the last retry waited
+    bool started;     // see eioi_epoll_attempt
+};
+
+static bool is_reading(const struct eioi_io *io) {
+    return io->op == EIOI_IO_READ || io->op == EIOI_IO_RECVMSG || io->op == EIOI_IO_ACCEPT;
+}
+
+static bool *flag_of(struct op *op) {
+    return is_reading(op->io) ? &op->polled->readable : &op->polled->writable;
+}
+
+static int32_t attempt(struct op *op) {
+    return eioi_epoll_attempt(op->loop, op->polled, op->io, &op->started);
+}
+
+static bool has_result(int32_t res) {
+    return res != EIOI_WOULD_BLOCK && res != EIOI_TRY_LATER;
+}
+
+static void stop_waiting(struct op *op) {
+    eioi_list_unlink(&op->wait.waiter.node);
+    eioi_timer_disarm(&op->retry);
+}
+
+static void op_on_cancel(struct eioi_waiter *w, eio_err *reason) {
+    struct op *op = EIOI_CONTAINER_OF(w, struct op, wait.waiter);
+    stop_waiting(op);
+    eioi_wake(w, eio_err_ref(reason));
+}
+
+static void op_on_close(struct eioi_inflight *inflight) {
+    struct op *op = EIOI_CONTAINER_OF(inflight, struct op, inflight);
+    if (op->wait.waiter.woken) // it is running, or ready to
+        return;
+    stop_waiting(op);
+    eioi_wake(&op->wait.waiter, NULL);
+}
+
+/** Asks for what will wake it: an event, or the timer. 0 or errno. */
+static int arm(struct op *op, bool later) {
+    if (!later)
+        return eioi_poll_arm(op->loop, op->io->fd->fd, op->polled,
+                             is_reading(op->io) ? EPOLLIN : EPOLLOUT);
+    op->retry_ns = op->retry_ns == 0 ? RETRY_MIN_NS : op->retry_ns * 2;
+    if (op->retry_ns > RETRY_MAX_NS)
+        op->retry_ns = RETRY_MAX_NS;
+    eioi_timer_arm(&op->retry, eioi_now() + op->retry_ns);
+    return 0;
+}
+
+/**
+ * Waits once. NULL: it's worth trying again, or `*out_res` is a result; else why there is none.
+ */
+static eio_err *wait_turn(struct op *op, bool again, bool later, int32_t *out_res) {
+    struct eioi_waiter *w = &op->wait.waiter;
+    eioi_waiter_init(w, op->io->name);
+    w->what_arg = op->io->fd->fd;
+    op->wait.served = false;
+    if (again)
+        eioi_list_push_head(op->line, &w->node);
+    else
+        eioi_list_push_tail(op->line, &w->node);
+    int errnum = arm(op, later);
+    if (errnum != 0) {
+        stop_waiting(op);
+        w->woken = true;
+        *out_res = -errnum;
+        if (!again)
+            eioi_poll_take_turn(op->io->name);
+        return NULL;
+    }
+    EIO_TRY(eioi_wait(w, op_on_cancel));
+    stop_waiting(op);
+    if (op->inflight.closed && !op->wait.served)
+        return eioi_err_closed(op->io->name);
+    *out_res = attempt(op);
+    if (has_result(*out_res))
+        return NULL;
+    if (op->inflight.closed)
+        return eioi_err_closed(op->io->name);
+    return eio_fiber_check();
+}
+
+static eio_err *run(struct op *op, int32_t *out_res) {
+    int32_t res = EIOI_WOULD_BLOCK;
+    bool *ready = flag_of(op);
+    if (eioi_list_empty(op->line) && (*ready || op->io->op == EIOI_IO_CONNECT)) {
+        res = attempt(op);
+        if (has_result(res)) {
+            eioi_poll_take_turn(op->io->name);
+            *out_res = res;
+            return NULL;
+        }
+        *ready = false;
+    }
+    for (bool again = false; !has_result(res); again = true) {
+        bool later = res == EIOI_TRY_LATER;
+        EIO_TRY(wait_turn(op, again, later, &res));
+        if (!has_result(res))
+            *ready = false;
+    }
+    *out_res = res;
+    return NULL;
+}
+
+static eio_err *perform(void *backend, struct eioi_io *io, int32_t *out_res) {
+    struct op op = {.loop = backend, .io = io};
+    op.inflight.on_close = op_on_close;
+    op.wait.waiter.woken = true;
+    op.retry.waiter = &op.wait.waiter;
+    EIO_TRY(eioi_fd_enter(io->fd, io->name, &op.inflight));
+    eio_err *err = eio_fiber_check();
+    if (err == NULL) {
+        op.polled = io->fd->fd < 0 ? NULL : eioi_poll_of(backend, io->fd);
+        if (op.polled == NULL) {
+            eioi_poll_take_turn(io->name);
+            *out_res = io->fd->fd < 0 ? -EBADF : -ENOMEM;
+        } else {
+            op.line = is_reading(io) ? &op.polled->readers : &op.polled->writers;
+            err = run(&op, out_res);
+            if (*flag_of(&op))
+                (void)eioi_poll_serve(op.line);
+        }
+    }
+    eioi_fd_leave(io->fd, &op.inflight);
+    return err;
+}
+
+const struct eioi_io_ops eioi_epoll_io_ops = {
+    .perform = perform,
+    .wants_nonblock = true,
+};

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: ISC
+
+// Theory. A datagram is sent by one call, whole or not at all, whatever the number of its slices; an empty one is a
+// datagram like any other, in both directions. Any number of fibers of any domains may send and receive at once: all
+// that a call needs is in its own frame.
+
+#include "backends/unix/datagram.h"
+
+#include <errno.h>
+#include <limits.h>
+
+#include "backends/unix/low_level.h"
+#include "backends/unix/sockaddr.h"
+#include "fiber/base/alloc.h"
+
+static const struct eio_datagram_socket_ops unix_datagram_ops;
+
+static struct eioi_datagram *of_datagram(eio_datagram_socket *socket) {
+    eio_unix_datagram *self = EIO_SELF(eio_unix_datagram, socket, socket, &unix_datagram_ops);
+    return EIOI_CONTAINER_OF(self, struct eioi_datagram, datagram);
+}
+
+static eio_err *unix_send(eio_datagram_socket *socket, const eio_sockaddr *dst,
+                          const eio_slice *slices, size_t n) {
+    struct eioi_os_addr addr;
+    size_t total = 0;
+    int32_t res = 0;
+    if (n > IOV_MAX)
+        return eio_err_os(&eio_err_x, EMSGSIZE, "send_msg");
+    for (size_t i = 0; i < n; i++)
+        total += slices[i].len;
+    struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)slices, .msg_iovlen = n};
+    if (dst != NULL) {
+        EIO_TRY(eioi_sockaddr_to_os(dst, &addr));
+        msg.msg_name = &addr.storage;
+        msg.msg_namelen = addr.len;
+    }
+    struct eioi_io io = {.op = EIOI_IO_SENDMSG,
+                         .fd = &of_datagram(socket)->fd,
+                         .name = "send_msg",
+                         .msg = {.msg = &msg, .flags = 0}};
+    EIO_TRY(eioi_io_perform(&io, &res));
+    return (size_t)res == total ? NULL : eio_err_os(&eio_err_x, EMSGSIZE, "send_msg");
+}
+
+static eio_err *unix_recv(eio_datagram_socket *socket, eio_buf buf, struct eio_datagram_info *out) {
+    struct iovec iov = {.iov_base = buf.base, .iov_len = buf.len};
+    struct sockaddr_storage storage;
+    struct msghdr msg = {
+        .msg_name = &storage, .msg_namelen = sizeof storage, .msg_iov = &iov, .msg_iovlen = 1};
+    struct eioi_io io = {.op = EIOI_IO_RECVMSG,
+                         .fd = &of_datagram(socket)->fd,
+                         .name = "recv_msg",
+                         .msg = {.msg = &msg, .flags = 0}};
+    struct eio_datagram_info info = {.len = 0};
+    int32_t res = 0;
+    EIO_TRY(eioi_io_perform(&io, &res));
+    info.len = (size_t)res;
+    info.truncated = (msg.msg_flags & MSG_TRUNC) != 0;
+    EIO_TRY(eioi_sockaddr_of_os(&storage, msg.msg_namelen, EIO_UDP, &info.from));
+    *out = info;
+    return NULL;
+}
+
+static eio_err *unix_datagram_addr(eio_datagram_socket *socket, eio_sockaddr *out) {
+    eio_fd *fd = &of_datagram(socket)->fd;
+    int number;
+    EIO_TRY(eioi_fd_hold(fd, "datagram_addr", &number));
+    eio_err *err = eioi_sockaddr_local(number, EIO_UDP, out);
+    eioi_fd_unhold(fd);
+    return err;
+}
+
+static void unix_datagram_close(eio_datagram_socket *socket) {
+    eioi_fd_close(&of_datagram(socket)->fd);
+}
+
+static void *unix_datagram_query(eio_datagram_socket *socket, const eio_iface *iface) {
+    return iface == &eioi_iface_fd ? &of_datagram(socket)->fd : NULL;
+}
+
+static const struct eio_datagram_socket_ops unix_datagram_ops = {.name = "unix",
+                                                                 .send = unix_send,
+                                                                 .recv = unix_recv,
+                                                                 .addr = unix_datagram_addr,
+                                                                 .close = unix_datagram_close,
+                                                                 .query = unix_datagram_query};
+
+eio_err *eioi_datagram_new(unsigned flags, struct eioi_datagram **out) {
+    struct eioi_datagram *self = eioi_zalloc(sizeof *self);
+    if (self == NULL)
+        return eio_err_const(&eio_err_out_of_memory);
+    eioi_fd_init(&self->fd, flags | EIOI_FD_SOCKET | EIOI_FD_SHARED);
+    self->datagram.fd = &self->fd;
+    self->datagram.socket.ops = &unix_datagram_ops;
+    *out = self;
+    return NULL;
+}
+
+static eio_err *datagram_hook(eio_hook *hook) {
+    eioi_datagram_free(EIOI_CONTAINER_OF(hook, struct eioi_datagram, hook));
+    return NULL;
+}
+
+void eioi_datagram_open(struct eioi_datagram *self, eio_switch *sw, int fd) {
+    eioi_fd_open(&self->fd, fd);
+    eio_switch_attach(sw, &self->hook, datagram_hook);
+}
+
+void eioi_datagram_free(struct eioi_datagram *self) {
+    eio_hook_remove(&self->hook);
+    eioi_fd_close(&self->fd);
+    eioi_fd_orphan(&self->fd);
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: ISC
+#include <string>
+
+#include "eio/err_net.h"
+#include "eio/fd.h"
+#include "tests/support/real_run.h"
+
+using namespace eio_test;
+
+class DatagramTest : public RealTest {
+  protected:
+    static eio_err *Send(eio_datagram_socket *socket, const eio_sockaddr *dst, const char *text) {
+        eio_slice slice = eio_slice_of_str(text);
+        return eio_datagram_send(socket, dst, &slice, 1);
+    }
+    static eio_err *Recv(eio_datagram_socket *socket, std::string *out,
+                         eio_datagram_info *out_info = nullptr, size_t room = 64) {
+        uint8_t space[64];
+        eio_datagram_info info;
+        EIO_TRY(eio_datagram_recv(socket, eio_buf_of(space, room), &info));
+        out->assign(reinterpret_cast<char *>(space), info.len);
+        if (out_info != nullptr)
+            *out_info = info;
+        return nullptr;
+    }
+    static eio_err *Bound(const eio_env *env, eio_switch *sw, eio_ip ip, eio_datagram_socket **out,
+                          eio_sockaddr *out_addr) {
+        eio_sockaddr addr = eio_sockaddr_udp(ip, 0);
+        EIO_TRY(eio_net_datagram_socket(&env->net->net, sw, &addr, nullptr, out));
+        return eio_datagram_addr(*out, out_addr);
+    }
+};
+EIO_ON_REAL_BACKENDS(DatagramTest);
+
+TEST_P(DatagramTest, UdpNamesTheSender) {
+    for (bool v6 : {false, true})
+        EXPECT_OK(EvalReal([v6](eio_switch *sw, const eio_env *env) -> eio_err * {
+            eio_ip ip = v6 ? eio_ip_v6_loopback() : eio_ip_v4_loopback();
+            eio_datagram_socket *a, *b;
+            eio_sockaddr addr_a, addr_b;
+            std::string text;
+            eio_datagram_info info;
+            EIO_TRY(Bound(env, sw, ip, &a, &addr_a));
+            EIO_TRY(Bound(env, sw, ip, &b, &addr_b));
+            EXPECT_OK(Both([&] { return Recv(b, &text, &info); },
+                           [&] { return Send(a, &addr_b, "UDP Message"); }));
+            EXPECT_EQ(text, "UDP Message");
+            EXPECT_TRUE(eio_sockaddr_equal(&info.from, &addr_a));
+            return nullptr;
+        }));
+}
+
+TEST_P(DatagramTest, AnUnboundSocketGetsItsAddressAtTheFirstSend) {
+    EXPECT_OK(EvalReal([](eio_switch *sw, const eio_env *env) -> eio_err * {
+        eio_datagram_socket *a, *b;
+        eio_sockaddr addr;
+        std::string text;
+        EIO_TRY(Bound(env, sw, eio_ip_v4_loopback(), &b, &addr));
+        EIO_TRY(eio_net_datagram_socket_unbound(&env->net->net, sw, EIO_UDP_V4, nullptr, &a));
+        EIO_TRY(Send(a, &addr, "x"));
+        return Recv(b, &text);
+    }));
+}
+
+TEST_P(DatagramTest, APairKeepsMessagesApartEmptyOnesToo) {
+    EXPECT_OK(EvalReal([](eio_switch *sw, const eio_env *) -> eio_err * {
+        eio_datagram_socket *a, *b;
+        EIO_TRY(eio_socketpair_datagram(sw, &a, &b));
+        EIO_TRY(Send(a, nullptr, "one"));
+        EIO_TRY(Send(a, nullptr, ""));
+        EIO_TRY(eio_datagram_send(a, nullptr, nullptr, 0));
+        eio_slice slices[] = {eio_slice_of_str("abac"), eio_slice_of_str("abb")};
+        EIO_TRY(eio_datagram_send(a, nullptr, slices, 2));
+        for (const char *want : {"one", "", "", "abacabb"}) {
+            std::string text = "unset";
+            eio_datagram_info info;
+            EIO_TRY(Recv(b, &text, &info));
+            EXPECT_EQ(text, want);
+            EXPECT_FALSE(info.truncated);
+            EXPECT_EQ(info.from.kind, EIO_UNIX);
+            EXPECT_EQ(info.from.unix_.len, 0);
+        }
+        return nullptr;
+    }));
+}
+
+TEST_P(DatagramTest, TruncationIsReported) {
+    EXPECT_OK(EvalReal([](eio_switch *sw, const eio_env *) -> eio_err * {
+        eio_datagram_socket *a, *b;
+        std::string text;
+        eio_datagram_info info;
+        EIO_TRY(eio_socketpair_datagram(sw, &a, &b));
+        EIO_TRY(Send(a, nullptr, "123456"));
+        EIO_TRY(Send(a, nullptr, "next"));
+        EIO_TRY(Recv(b, &text, &info, 3));
+        EXPECT_EQ(text, "123");
+        EXPECT_TRUE(info.truncated);
+        EIO_TRY(Recv(b, &text, &info));
+        EXPECT_EQ(text, "next");
+        return nullptr;
+    }));
+}
+
+TEST_P(DatagramTest, SendingToAClosedPeerIsRefused) {
+    EXPECT_OK(EvalReal([](eio_switch *sw, const eio_env *) -> eio_err * {
+        eio_datagram_socket *a, *b;
+        EIO_TRY(eio_socketpair_datagram(sw, &a, &b));
+        eio_datagram_close(b);
+        eio_datagram_close(b);
+        EXPECT_ERR(Send(a, nullptr, "x"), &eio_err_net_refused);
+        EXPECT_ERR_TEXT(
+            Send(b, nullptr, "x"),
+            "Invalid_argument(\"send_msg: file descriptor used after calling close!\")");
+        return nullptr;
+    }));
+}
+
+TEST_P(DatagramTest, ASendErrorNamesTheAddress) {
+    EXPECT_OK(EvalReal([](eio_switch *sw, const eio_env *env) -> eio_err * {
+        eio_datagram_socket *socket;
+        eio_sockaddr addr;
+        EIO_TRY(Bound(env, sw, eio_ip_v4_loopback(), &socket, &addr));
+        eio_sockaddr v6 = eio_sockaddr_udp(eio_ip_v6_loopback(), 9);
+        EXPECT_ERR_TEXT(Send(socket, &v6, "x"), "Eio.Io _,\n  sending to udp:[::1]:9");
+        return nullptr;
+    }));
+}
+
+TEST_P(DatagramTest, ReceiversAreCancelledAndClosed) {
+    EXPECT_OK(EvalReal([](eio_switch *sw, const eio_env *) -> eio_err * {
+        eio_datagram_socket *a, *b;
+        std::string text;
+        EIO_TRY(eio_socketpair_datagram(sw, &a, &b));
+        EXPECT_OK(
+            First([&] { return Recv(b, &text); }, []() -> eio_err * { return eio_fiber_yield(); }));
+        auto closed = [&]() -> eio_err * {
+            std::string ignored;
+            EXPECT_ERR(Recv(b, &ignored), &eio_err_closed);
+            return nullptr;
+        };
+        EXPECT_OK(All({closed, closed, [&]() -> eio_err * {
+                           EIO_TRY(eio_fiber_yield());
+                           eio_datagram_close(b);
+                           return nullptr;
+                       }}));
+        return nullptr;
+    }));
+}

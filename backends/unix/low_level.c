@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: ISC
+
+// What stands between the sockets of this folder and the backend of the running domain: finds its operations, and turns
+// a failed call's number into an error.
+
+#include "backends/unix/low_level.h"
+
+#include <errno.h>
+
+#include "eio/err_net.h"
+#include "fiber/base/assert.h"
+#include "fiber/sched.h"
+
+eio_err *eioi_io_ops_current(const char *op, const struct eioi_io_ops **out) {
+    eioi_sched_require(op);
+    const struct eioi_io_ops *ops = eioi_backend_ops_current()->io_ops;
+    if (ops == NULL)
+        return eio_err_const(&eio_err_not_available);
+    *out = ops;
+    return NULL;
+}
+
+eio_err *eioi_io_perform(struct eioi_io *io, int32_t *out_res) {
+    const struct eioi_io_ops *ops = NULL;
+    int32_t res = 0;
+    EIO_TRY(eioi_io_ops_current(io->name, &ops));
+    EIO_TRY(ops->perform(eioi_backend(), io, &res));
+    if (res >= 0) {
+        *out_res = res;
+        return NULL;
+    }
+    if (io->op == EIOI_IO_CONNECT && res == -ETIMEDOUT)
+        return eio_err_os(&eio_err_net_timeout, ETIMEDOUT, io->name);
+    EIO_ASSERT(res != -ECANCELED, "a backend says itself why it cancelled an operation (%s)",
+               io->name);
+    return eioi_err_of_errno(-res, io->name);
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: ISC
+#ifndef EIO_UNIX_LOW_LEVEL_H
+#define EIO_UNIX_LOW_LEVEL_H
+
+// What io_uring and epoll provide to the flows, listeners and datagram sockets of this folder: one operation on a
+// descriptor, performed by the running fiber. All that differs between the two real backends is behind `perform`.
+//
+// The rules of `perform` (both backends, tested by the conformance suite):
+// - in a cancelled context it returns Cancelled at once, and the kernel is not asked;
+// - else it suspends exactly once (also when a system call succeeds at the first try), and returns only after the
+//   kernel's last completion for it: buffers and records may be in the caller's frame;
+// - a result that arrives after a cancel or close is not lost: it is returned as a result;
+// - no result and the fiber cancelled: Cancelled. No result and the descriptor closed: eio_err_closed.
+
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "backends/unix/err_os.h"
+#include "backends/unix/rcfd.h"
+#include "eio/err.h"
+
+enum eioi_io_op {
+    EIOI_IO_READ,    // read(2)/recv(2) into iov (EIOI_FD_SOCKET: recv semantics)
+    EIOI_IO_WRITE,   // write(2)/send(2) of iov; no SIGPIPE; may be short
+    EIOI_IO_RECVMSG, // recvmsg(2) with msg, flags
+    EIOI_IO_SENDMSG, // sendmsg(2) with msg, flags (MSG_NOSIGNAL is added)
+    EIOI_IO_ACCEPT,  // accept4(2): the new descriptor, SOCK_CLOEXEC
+    EIOI_IO_CONNECT, // connect(2) to addr
+};
+
+/** One operation. In the caller's frame. */
+struct eioi_io {
+    enum eioi_io_op op;
+    eio_fd *fd;
+    const char *name; // in errors: "readv", "writev", "recv_msg", "send_msg", "accept", "connect"
+    union {
+        struct {
+            const struct iovec *iov; // at most IOV_MAX, none empty
+            int iov_count;
+        } rw;
+        struct {
+            struct msghdr *msg;
+            int flags;
+        } msg;
+        struct {
+            struct sockaddr_storage *addr; // filled with the peer's address; may be NULL
+            socklen_t addr_len;            // out
+        } accept;
+        struct {
+            const struct sockaddr *addr;
+            socklen_t addr_len;
+        } connect;
+    };
+};
+
+/** The operations of a real backend: `eioi_backend_ops.io_ops`. */
+struct eioi_io_ops {
+    /** Performs `io`. `*out_res` is the call's result, or -errno. Errors: Cancelled, eio_err_closed only. */
+    eio_err *(*perform)(void *backend, struct eioi_io *io, int32_t *out_res);
+    /** Lends bytes that have arrived, in the backend's memory; NULL: not provided. As perform; 0 bytes is the end. */
+    eio_err *(*lend)(void *backend, eio_fd *fd, eio_slice *out, int32_t *out_res);
+    /** Ends the loan. */
+    void (*release)(void *backend, eio_fd *fd, size_t used);
+    /** Closes the descriptor of a stream socket with the next submission; NULL: close(2) is used. */
+    void (*close_later)(void *backend, int fd);
+    /** New descriptors must be O_NONBLOCK (epoll). */
+    bool wants_nonblock;
+};
+
+/** Performs `io` on the running domain's backend and maps -errno to an error. `*out_res` >= 0. */
+EIO_MUST_USE eio_err *eioi_io_perform(struct eioi_io *io, int32_t *out_res);
+/** The operations of the running domain's backend; Not_available under a mock. */
+EIO_MUST_USE eio_err *eioi_io_ops_current(const char *op, const struct eioi_io_ops **out);
+
+#endif

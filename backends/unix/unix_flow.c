@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: ISC
+
+// Theory. A shell goes through: new (no descriptor, no switch) -> open (attached) -> closed -> freed. Close leaves the
+// shell, so that late use is an error; the switch's end and `eio_flow_free` free it. A fiber that is inside an operation
+// meanwhile holds a share of the descriptor, and the memory goes with the last share; so after an operation nothing of
+// the flow may be touched but through that share: `reading` and `writing` live in the eio_fd and are cleared before it
+// is given back.
+//
+// One reader and one writer at a time: the order of two readers' bytes would be nobody's intention.
+
+#include "backends/unix/unix_flow.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+#include "backends/unix/low_level.h"
+#include "eio/flow_pi.h"
+#include "fiber/base/alloc.h"
+#include "fiber/base/assert.h"
+#include "fiber/base/fault.h"
+
+_Static_assert(sizeof(struct eioi_stream) <= 128, "a closed socket keeps at most 128 bytes");
+_Static_assert(sizeof(eio_slice) == sizeof(struct iovec), "slices go to the kernel as they are");
+_Static_assert(offsetof(eio_slice, base) == offsetof(struct iovec, iov_base), "slices are iovecs");
+_Static_assert(offsetof(eio_slice, len) == offsetof(struct iovec, iov_len), "slices are iovecs");
+
+static const struct eio_source_ops unix_source_ops;
+static const struct eio_source_ops unix_lending_source_ops;
+static const struct eio_sink_ops unix_sink_ops;
+static const struct eio_flow_ops unix_flow_ops;
+
+static struct eioi_stream *of_flow(eio_flow *flow) {
+    eio_unix_flow *self = EIO_SELF(eio_unix_flow, socket.flow, flow, &unix_flow_ops);
+    return EIOI_CONTAINER_OF(self, struct eioi_stream, flow);
+}
+
+static struct eioi_stream *of_source(eio_source *source) {
+    return of_flow(EIOI_CONTAINER_OF(source, eio_flow, source));
+}
+
+static struct eioi_stream *of_sink(eio_sink *sink) {
+    return of_flow(EIOI_CONTAINER_OF(sink, eio_flow, sink));
+}
+
+static eio_err *start_reading(eio_fd *fd) {
+    int number;
+    EIO_TRY(eioi_fd_hold(fd, "readv", &number));
+    EIO_ASSERT(!fd->reading, "two fibers read one flow at a time");
+    fd->reading = true;
+    return NULL;
+}
+
+static void stop_reading(eio_fd *fd) {
+    fd->reading = false;
+    eioi_fd_unhold(fd);
+}
+
+static eio_err *unix_single_read(eio_source *source, eio_buf buf, size_t *out_got) {
+    eio_fd *fd = &of_source(source)->fd;
+    struct iovec iov = {.iov_base = buf.base, .iov_len = buf.len};
+    struct eioi_io io = {
+        .op = EIOI_IO_READ, .fd = fd, .name = "readv", .rw = {.iov = &iov, .iov_count = 1}};
+    int32_t res = 0;
+    EIO_TRY(start_reading(fd));
+    eio_err *err = eioi_io_perform(&io, &res);
+    stop_reading(fd);
+    EIO_TRY(err);
+    if (res == 0)
+        return eio_err_const(&eio_err_end_of_file);
+    *out_got = (size_t)res;
+    return NULL;
+}
+
+static eio_err *unix_lend(eio_source *source, eio_slice *out) {
+    eio_fd *fd = &of_source(source)->fd;
+    const struct eioi_io_ops *ops = NULL;
+    eio_slice slice = {NULL, 0};
+    int32_t res = 0;
+    EIO_TRY(eioi_io_ops_current("readv", &ops));
+    EIO_TRY(start_reading(fd));
+    eio_err *err = ops->lend(eioi_backend(), fd, &slice, &res);
+    stop_reading(fd);
+    EIO_TRY(err);
+    if (res < 0)
+        return eioi_err_of_errno(-res, "readv");
+    if (slice.len == 0)
+        return eio_err_const(&eio_err_end_of_file);
+    *out = slice;
+    return NULL;
+}
+
+static void unix_release(eio_source *source, size_t used) {
+    const struct eioi_io_ops *ops = eioi_backend_ops_current()->io_ops;
+    ops->release(eioi_backend(), &of_source(source)->fd, used);
+}
+
+static eio_err *unix_single_write(eio_sink *sink, const eio_slice *slices, size_t n,
+                                  size_t *out_wrote) {
+    eio_fd *fd = &of_sink(sink)->fd;
+    struct eioi_io io = {
+        .op = EIOI_IO_WRITE,
+        .fd = fd,
+        .name = "writev",
+        .rw = {.iov = (const struct iovec *)(const void *)slices,
+               .iov_count = n < IOV_MAX ? (int)n : IOV_MAX},
+    };
+    int32_t res = 0;
+    int number;
+    EIO_TRY(eioi_fd_hold(fd, "writev", &number));
+    EIO_ASSERT(!fd->writing, "two fibers write one flow at a time");
+    fd->writing = true;
+    eio_err *err = eioi_io_perform(&io, &res);
+    fd->writing = false;
+    eioi_fd_unhold(fd);
+    EIO_TRY(err);
+    *out_wrote = (size_t)res;
+    return NULL;
+}
+
+static eio_err *unix_shutdown(eio_flow *flow, eio_shutdown how) {
+    static const int hows[] = {[EIO_SHUTDOWN_RECEIVE] = SHUT_RD,
+                               [EIO_SHUTDOWN_SEND] = SHUT_WR,
+                               [EIO_SHUTDOWN_ALL] = SHUT_RDWR};
+    eio_fd *fd = &of_flow(flow)->fd;
+    int number;
+    EIO_TRY(eioi_fd_hold(fd, "shutdown", &number));
+    int errnum = EIOI_SYS(shutdown, shutdown(number, hows[how])) == 0 ? 0 : errno;
+    eioi_fd_unhold(fd);
+    if (errnum == 0 || errnum == ENOTCONN) // the connection may be gone already
+        return NULL;
+    return eioi_err_of_errno(errnum, "shutdown");
+}
+
+static void unix_close(eio_flow *flow) {
+    eioi_fd_close(&of_flow(flow)->fd);
+}
+
+static void unix_free(eio_flow *flow) {
+    eioi_stream_free(of_flow(flow));
+}
+
+static void *unix_query(eio_flow *flow, const eio_iface *iface) {
+    return iface == &eioi_iface_fd ? &of_flow(flow)->fd : NULL;
+}
+
+static void *unix_source_query(eio_source *source, const eio_iface *iface) {
+    return iface == &eioi_iface_fd ? &of_source(source)->fd : NULL;
+}
+
+static void *unix_sink_query(eio_sink *sink, const eio_iface *iface) {
+    return iface == &eioi_iface_fd ? &of_sink(sink)->fd : NULL;
+}
+
+static const struct eio_source_ops unix_source_ops = {
+    .name = "unix", .single_read = unix_single_read, .query = unix_source_query};
+static const struct eio_source_ops unix_lending_source_ops = {.name = "unix",
+                                                              .single_read = unix_single_read,
+                                                              .lend = unix_lend,
+                                                              .release = unix_release,
+                                                              .query = unix_source_query};
+static const struct eio_sink_ops unix_sink_ops = {
+    .name = "unix", .single_write = unix_single_write, .query = unix_sink_query};
+static const struct eio_flow_ops unix_flow_ops = {.name = "unix",
+                                                  .shutdown = unix_shutdown,
+                                                  .close = unix_close,
+                                                  .free = unix_free,
+                                                  .query = unix_query};
+
+eio_err *eioi_stream_new(unsigned flags, struct eioi_stream **out) {
+    const struct eioi_io_ops *ops = NULL;
+    EIO_TRY(eioi_io_ops_current("socket", &ops));
+    struct eioi_stream *self = eioi_zalloc(sizeof *self);
+    if (self == NULL)
+        return eio_err_const(&eio_err_out_of_memory);
+    eioi_fd_init(&self->fd, flags | EIOI_FD_STREAM);
+    self->flow.fd = &self->fd;
+    self->flow.socket.flow = (eio_flow){
+        .source.ops = ops->lend != NULL && (flags & EIOI_FD_SOCKET) ? &unix_lending_source_ops
+                                                                    : &unix_source_ops,
+        .sink.ops = &unix_sink_ops,
+        .ops = &unix_flow_ops,
+    };
+    *out = self;
+    return NULL;
+}
+
+static eio_err *flow_hook(eio_hook *hook) {
+    eioi_stream_free(EIOI_CONTAINER_OF(hook, struct eioi_stream, hook));
+    return NULL;
+}
+
+void eioi_stream_open(struct eioi_stream *self, eio_switch *sw, int fd) {
+    eioi_fd_open(&self->fd, fd);
+    eio_switch_attach(sw, &self->hook, flow_hook);
+}
+
+void eioi_stream_free(struct eioi_stream *self) {
+    eio_hook_remove(&self->hook);
+    eioi_fd_close(&self->fd);
+    eioi_fd_orphan(&self->fd);
+}
+
+void eioi_stream_fini(struct eio_fd *fd) {
+    struct eioi_stream *self = EIOI_CONTAINER_OF(fd, struct eioi_stream, fd);
+    eio_source_fini(&self->flow.socket.flow.source);
+}

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: ISC
+
+// Theory. `perform` is: look whether the fiber is cancelled; take a share of the descriptor, so that its number stays
+// what it is; run the operation to its completion; give the share back; say what came of it. A result that is one (not
+// negative) is returned whatever happened meanwhile: bytes were moved, or a connection was made. Without one, the reason
+// for it is looked for where it would be: the fiber's context, then the descriptor. A completion that has neither reason
+// (a signal in a worker thread, a descriptor whose owner made it O_NONBLOCK) is no answer, and the operation is run again.
+
+#include <errno.h>
+#include <poll.h>
+
+#include "backends/unix/low_level.h"
+#include "backends/uring/op.h"
+#include "backends/uring/state.h"
+#include "eio/fiber.h"
+#include "fiber/base/assert.h"
+
+/** The most that one operation moves: what the kernel takes at once, and the result can say. */
+#define LEN_MAX 0x7ffff000U
+#define CURRENT_POSITION ((uint64_t)-1)
+
+/** One `perform`, in the frame of the fiber that waits. */
+struct io_op {
+    struct eioi_op op;
+    struct eioi_inflight inflight;
+    struct eioi_io *io;
+    struct msghdr msg; // reads and writes of several slices on a socket
+    short poll_events; // while waiting for a descriptor that is O_NONBLOCK
+};
+
+static const char *const fault_names[] = {
+    [EIOI_IO_READ] = "cqe_read",       [EIOI_IO_WRITE] = "cqe_write",
+    [EIOI_IO_RECVMSG] = "cqe_recvmsg", [EIOI_IO_SENDMSG] = "cqe_sendmsg",
+    [EIOI_IO_ACCEPT] = "cqe_accept",   [EIOI_IO_CONNECT] = "cqe_connect",
+};
+
+static struct io_op *io_op_of(struct eioi_op *op) {
+    return EIOI_CONTAINER_OF(op, struct io_op, op);
+}
+
+static unsigned capped(size_t len) {
+    return len < LEN_MAX ? (unsigned)len : LEN_MAX;
+}
+
+static struct msghdr *msg_of_iov(struct io_op *self) {
+    const struct eioi_io *io = self->io;
+    self->msg = (struct msghdr){.msg_iov = (struct iovec *)(uintptr_t)io->rw.iov,
+                                .msg_iovlen = (size_t)io->rw.iov_count};
+    return &self->msg;
+}
+
+static void prepare_read(struct io_op *self, struct io_uring_sqe *sqe) {
+    const struct eioi_io *io = self->io;
+    const struct iovec *iov = io->rw.iov;
+    bool single = io->rw.iov_count == 1;
+    if ((io->fd->flags & EIOI_FD_SOCKET) && single)
+        io_uring_prep_recv(sqe, io->fd->fd, iov->iov_base, capped(iov->iov_len), 0);
+    else if (io->fd->flags & EIOI_FD_SOCKET)
+        io_uring_prep_recvmsg(sqe, io->fd->fd, msg_of_iov(self), 0);
+    else if (single)
+        io_uring_prep_read(sqe, io->fd->fd, iov->iov_base, capped(iov->iov_len), CURRENT_POSITION);
+    else
+        io_uring_prep_readv(sqe, io->fd->fd, iov, (unsigned)io->rw.iov_count, CURRENT_POSITION);
+}
+
+static void prepare_write(struct io_op *self, struct io_uring_sqe *sqe) {
+    // WAITALL: the kernel itself goes on after a short send, where it would otherwise take another turn of the loop.
+    enum { SEND_FLAGS = MSG_NOSIGNAL | MSG_WAITALL };
+    const struct eioi_io *io = self->io;
+    const struct iovec *iov = io->rw.iov;
+    bool single = io->rw.iov_count == 1;
+    if (io->fd->flags & EIOI_FD_SOCKET) {
+        if (single)
+            io_uring_prep_send(sqe, io->fd->fd, iov->iov_base, capped(iov->iov_len), SEND_FLAGS);
+        else
+            io_uring_prep_sendmsg(sqe, io->fd->fd, msg_of_iov(self), SEND_FLAGS);
+        return;
+    }
+    if (single)
+        io_uring_prep_write(sqe, io->fd->fd, iov->iov_base, capped(iov->iov_len), CURRENT_POSITION);
+    else
+        io_uring_prep_writev(sqe, io->fd->fd, iov, (unsigned)io->rw.iov_count, CURRENT_POSITION);
+    if (!(io->fd->flags & EIOI_FD_REGULAR))
+        sqe->rw_flags = eioi_sigpipe_rwf();
+}
+
+static void prepare_io(struct eioi_op *op, struct io_uring_sqe *sqe) {
+    struct io_op *self = io_op_of(op);
+    struct eioi_io *io = self->io;
+    switch (io->op) {
+    case EIOI_IO_READ: prepare_read(self, sqe); break;
+    case EIOI_IO_WRITE: prepare_write(self, sqe); break;
+    case EIOI_IO_RECVMSG:
+        io_uring_prep_recvmsg(sqe, io->fd->fd, io->msg.msg, (unsigned)io->msg.flags);
+        break;
+    case EIOI_IO_SENDMSG:
+        io_uring_prep_sendmsg(sqe, io->fd->fd, io->msg.msg, (unsigned)io->msg.flags | MSG_NOSIGNAL);
+        break;
+    case EIOI_IO_ACCEPT:
+        io_uring_prep_accept(sqe, io->fd->fd, (struct sockaddr *)io->accept.addr,
+                             io->accept.addr == NULL ? NULL : &io->accept.addr_len, SOCK_CLOEXEC);
+        break;
+    case EIOI_IO_CONNECT:
+        io_uring_prep_connect(sqe, io->fd->fd, io->connect.addr, io->connect.addr_len);
+        break;
+    }
+}
+
+static void prepare_ready(struct eioi_op *op, struct io_uring_sqe *sqe) {
+    struct io_op *self = io_op_of(op);
+    io_uring_prep_poll_add(sqe, self->io->fd->fd, (unsigned)self->poll_events);
+}
+
+static void fd_closed(struct eioi_inflight *inflight) {
+    eioi_op_cancel(&EIOI_CONTAINER_OF(inflight, struct io_op, inflight)->op);
+}
+
+/** Without a result: why there won't be one. NULL: no reason. */
+static eio_err *reason_to_stop(struct io_op *self) {
+    eio_err *err = eio_fiber_check();
+    if (err == NULL && self->inflight.closed)
+        err = eioi_err_closed(self->io->name);
+    return err;
+}
+
+/** The descriptor is O_NONBLOCK, so the kernel doesn't wait by itself. */
+static eio_err *wait_until_ready(struct eioi_uring *uring, struct io_op *self) {
+    const struct eioi_io *io = self->io;
+    bool reads = io->op == EIOI_IO_READ || io->op == EIOI_IO_RECVMSG || io->op == EIOI_IO_ACCEPT;
+    self->poll_events = reads ? POLLIN : POLLOUT;
+    const struct eioi_op_spec spec = {
+        .prepare = prepare_ready, .what = io->name, .fault = "cqe_poll", .fd = io->fd->fd};
+    int32_t res = eioi_op_run(&self->op, uring, &spec);
+    return res >= 0 ? NULL : reason_to_stop(self);
+}
+
+static eio_err *run(struct eioi_uring *uring, struct io_op *self, int32_t *out_res) {
+    const struct eioi_io *io = self->io;
+    const struct eioi_op_spec spec = {
+        .prepare = prepare_io, .what = io->name, .fault = fault_names[io->op], .fd = io->fd->fd};
+    bool again = false;
+    for (;; again = true) {
+        int32_t res = eioi_op_run(&self->op, uring, &spec);
+        if (io->op == EIOI_IO_CONNECT && res == -EISCONN && again)
+            res = 0; // the first attempt went on by itself
+        if (res < 0)
+            EIO_TRY(reason_to_stop(self));
+        if (res == -EAGAIN)
+            EIO_TRY(wait_until_ready(uring, self));
+        else if (res != -EINTR && res != -ECANCELED) {
+            *out_res = res;
+            return NULL;
+        }
+    }
+}
+
+static eio_err *uring_perform(void *backend, struct eioi_io *io, int32_t *out_res) {
+    struct eioi_uring *uring = backend;
+    struct io_op self;
+    int32_t res = 0;
+    EIO_TRY(eio_fiber_check());
+    self.io = io;
+    self.inflight.on_close = fd_closed;
+    EIO_TRY(eioi_fd_enter(io->fd, io->name, &self.inflight));
+    eio_err *err = run(uring, &self, &res);
+    if (res == -EPIPE && !(io->fd->flags & EIOI_FD_SOCKET))
+        eioi_sigpipe_take(&uring->sigpipe);
+    eioi_fd_leave(io->fd, &self.inflight); // it may be gone after this
+    EIO_TRY(err);
+    *out_res = res;
+    return NULL;
+}
+
+// Foreign descriptors
+
+struct await_op {
+    struct eioi_op op;
+    int fd;
+    short events;
+};
+
+static void prepare_await(struct eioi_op *op, struct io_uring_sqe *sqe) {
+    const struct await_op *self = EIOI_CONTAINER_OF(op, struct await_op, op);
+    io_uring_prep_poll_add(sqe, self->fd, (unsigned)(unsigned short)self->events);
+}
+
+eio_err *eioi_uring_await_fd(void *backend, int fd, short events) {
+    struct await_op self = {.fd = fd, .events = events};
+    const struct eioi_op_spec spec = {
+        .prepare = prepare_await, .what = "descriptor to be ready", .fault = "cqe_poll", .fd = fd};
+    EIO_TRY(eio_fiber_check());
+    for (;;) {
+        int32_t res = eioi_op_run(&self.op, backend, &spec);
+        if (res >= 0)
+            return NULL;
+        EIO_TRY(eio_fiber_check());
+        if (res != -EINTR && res != -EAGAIN && res != -ECANCELED)
+            return eioi_err_of_errno(-res, "poll");
+    }
+}
+
+// Closing
+
+static void uring_close_later(void *backend, int fd) {
+    struct eioi_uring *self = backend;
+    struct io_uring_sqe *sqe = self->ring.deferred ? eioi_uring_sqe(self) : NULL;
+    if (sqe == NULL) {
+        eioi_close_number(fd);
+        return;
+    }
+    io_uring_prep_close(sqe, fd);
+    sqe->user_data = ((uint64_t)(unsigned)fd << EIOI_TAG_BITS) | EIOI_TAG_CLOSE;
+}
+
+const struct eioi_io_ops eioi_uring_io_ops = {
+    .perform = uring_perform,
+    .close_later = uring_close_later,
+};

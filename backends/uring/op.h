@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: ISC
+#ifndef EIO_URING_OP_H
+#define EIO_URING_OP_H
+
+// One operation in the kernel, of one fiber, in that fiber's frame. See the theory at the head of op.c.
+
+#include <stdint.h>
+
+#include "backends/uring/state.h"
+#include "fiber/sched.h"
+
+struct eioi_op;
+/** Fills in the submission entry of `self`, all but user_data. */
+typedef void eioi_op_prepare_fn(struct eioi_op *self, struct io_uring_sqe *sqe);
+
+enum eioi_op_state {
+    EIOI_OP_STARVED, // on uring->starved: waits for a submission entry
+    EIOI_OP_STARTED, // has one: queued, or in the kernel's hands
+    EIOI_OP_DONE,    // its completion was taken, or it never started
+};
+
+enum eioi_op_cancel {
+    EIOI_CANCEL_NONE,     // not asked for
+    EIOI_CANCEL_STARVED,  // on uring->starved_cancels: waits for a submission entry
+    EIOI_CANCEL_SENT,     // has one; its answer hasn't been taken
+    EIOI_CANCEL_ANSWERED, // it found the operation, whose completion must come
+    EIOI_CANCEL_AGAIN, // on uring->again: it didn't find or couldn't stop the operation, and is repeated
+};
+
+struct eioi_op {
+    struct eioi_waiter waiter;
+    struct eioi_uring *uring;
+    eioi_op_prepare_fn *prepare;
+    struct eioi_list
+        node;         // in the list that `state` or `cancel` names; an operation is never in two
+    int32_t res;      // valid once done: the completion's result, a count or -errno
+    int32_t injected; // tests: the errno that stands for the result; 0: none
+    uint8_t state;    // enum eioi_op_state
+    uint8_t cancel;   // enum eioi_op_cancel
+};
+
+/** Says what the next run is: `what` and `fd` are for dumps, `fault` is the fault point of its result. */
+struct eioi_op_spec {
+    eioi_op_prepare_fn *prepare;
+    const char *what;
+    const char *fault;
+    int fd;
+};
+
+/** Starts the operation, waits for it, and returns its result; -ECANCELED may have any reason. */
+int32_t eioi_op_run(struct eioi_op *self, struct eioi_uring *uring,
+                    const struct eioi_op_spec *spec);
+/** Asks the running operation to end soon, with a result or without. Idempotent; nothing happens when it is over. */
+void eioi_op_cancel(struct eioi_op *self);
+
+/** For the loop: the operation's completion. */
+void eioi_op_completed(struct eioi_op *self, int32_t res);
+/** For the loop: the answer to its cancel request. */
+void eioi_op_cancel_answered(struct eioi_op *self, int32_t res);
+/** For the loop: its submission entry was taken back; `self` gets `res` as its result. */
+void eioi_op_taken_back(struct eioi_op *self, int32_t res);
+/** For the loop: the submission entry of its cancel request was taken back, and has to be made again. */
+void eioi_op_cancel_taken_back(struct eioi_op *self);
+/** For the loop: gives submission entries to those who wait for one: cancel requests first, then operations. */
+void eioi_op_feed(struct eioi_uring *uring);
+/** For the loop: every cancel request that is to be repeated waits for a submission entry. */
+void eioi_op_repeat_cancels(struct eioi_uring *uring);
+/** For the loop: operations that wait for a submission entry get `res` as their result. */
+void eioi_op_fail_starved(struct eioi_uring *uring, int32_t res);
+
+#endif

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: ISC
+#include <poll.h>
+#include <sys/resource.h>
+
+#include <memory>
+#include <vector>
+
+#include "backends/uring/uring_run.h"
+#include "eio/await_fd.h"
+
+using namespace eio_test;
+
+class OpTest : public EioTest {};
+
+TEST_F(OpTest, ACancelledContextReturnsAtOnceAndLeavesTheKernelAlone) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        HalfRaw pair;
+        EIO_TRY(pair.Open(sw));
+        pair.Send("x");
+        bool other_ran = false;
+        eio_err *err = CancelSub([&](eio_cancel *cc) -> eio_err * {
+            EXPECT_OK(Fork(sw, [&]() -> eio_err * {
+                EIO_TRY(eio_fiber_yield());
+                other_ran = true;
+                return nullptr;
+            }));
+            eio_cancel_cancel(cc, eio_err_failure("stop"));
+            Faults faults;
+            EXPECT_ERR_TEXT(pair.Read(), "Cancelled: Failure(\"stop\")");
+            EXPECT_EQ(faults.Count("io_uring_enter"), 0);
+            EXPECT_FALSE(other_ran) << "it didn't suspend";
+            return nullptr;
+        });
+        EIO_TRY(err);
+        std::string text;
+        EIO_TRY(pair.Read(&text));
+        EXPECT_EQ(text, "x");
+        return nullptr;
+    }));
+}
+
+TEST_F(OpTest, ACancelEndsABlockedReadAndLosesNoByte) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        HalfRaw pair;
+        EIO_TRY(pair.Open(sw));
+        EXPECT_OK(First([&] { return pair.Read(); },
+                        [&]() -> eio_err * {
+                            EIO_TRY(eioi_sleep_until(eioi_now() +
+                                                     1000000)); // the read is in the kernel by now
+                            return nullptr;
+                        }));
+        pair.Send("later");
+        std::string text;
+        EIO_TRY(pair.Read(&text));
+        EXPECT_EQ(text, "later");
+        return nullptr;
+    }));
+}
+
+TEST_F(OpTest, AResultThatIsThereBeforeTheCancelIsReturned) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        HalfRaw first, second;
+        EIO_TRY(first.Open(sw));
+        EIO_TRY(second.Open(sw));
+        std::string text = "nothing";
+        EXPECT_OK(CancelSub([&](eio_cancel *cc) -> eio_err * {
+            return Both([&] { return second.Read(&text); },
+                        [&]() -> eio_err * {
+                            EIO_TRY(eioi_sleep_until(eioi_now() + 1000000));
+                            // Both completions are taken in one go; ours, the first, resumes us first.
+                            EXPECT_OK(Both([&] { return first.Read(); },
+                                           [&]() -> eio_err * {
+                                               EIO_TRY(eioi_sleep_until(eioi_now() + 1000000));
+                                               first.Send("1");
+                                               second.Send("2");
+                                               return nullptr;
+                                           }));
+                            eio_cancel_cancel(cc, eio_err_failure("too late"));
+                            return nullptr;
+                        });
+        }));
+        EXPECT_EQ(text, "2");
+        return nullptr;
+    }));
+}
+
+TEST_F(OpTest, DataAndCancelInOneTurnLoseNothing) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        for (int i = 0; i < 200; i++) {
+            HalfRaw pair;
+            EIO_TRY(pair.Open(sw));
+            std::string text;
+            eio_err *err = CancelSub([&](eio_cancel *cc) -> eio_err * {
+                return Both([&] { return pair.Read(&text); },
+                            [&]() -> eio_err * {
+                                if (i % 2 == 0)
+                                    EIO_TRY(eioi_sleep_until(eioi_now() + 1));
+                                pair.Send("x");
+                                eio_cancel_cancel(cc, eio_err_failure("now"));
+                                return nullptr;
+                            });
+            });
+            eio_err_catch(&err, &eio_err_cancelled);
+            EIO_TRY(err);
+            if (text.empty())
+                EIO_TRY(pair.Read(&text));
+            EXPECT_EQ(text, "x");
+            eio_flow_free(pair.flow);
+        }
+        return nullptr;
+    }));
+}
+
+TEST_F(OpTest, OperationsFarBeyondTheQueueAllCompleteInOrder) {
+    EXPECT_OK(EvalUring(
+        [](eio_switch *sw) -> eio_err * {
+            enum { N = 500 };
+            HalfRaw pair;
+            EIO_TRY(pair.Open(sw));
+            std::vector<int> order;
+            int fd = pair.raw;
+            pair.Send("");
+            for (int i = 0; i < N; i++)
+                EXPECT_OK(Fork(sw, [&order, fd, i]() -> eio_err * {
+                    EIO_TRY(eio_await_writable(fd));
+                    order.push_back(i);
+                    return nullptr;
+                }));
+            while (order.size() < N)
+                EIO_TRY(eio_fiber_yield());
+            for (int i = 0; i < N; i++)
+                EXPECT_EQ(order[static_cast<size_t>(i)], i);
+            return nullptr;
+        },
+        8));
+}
+
+TEST_F(OpTest, TenThousandOperationsTimeOutAtOnceWithEightEntries) {
+    EXPECT_OK(EvalUring(
+        [](eio_switch *sw) -> eio_err * {
+            const int N = kSanitized ? 2000 : 10000;
+            HalfRaw pair;
+            EIO_TRY(pair.Open(sw));
+            int cancelled = 0;
+            int fd = pair.raw;
+            eio_err *err = SwitchRun([&](eio_switch *inner) -> eio_err * {
+                for (int i = 0; i < N; i++)
+                    EXPECT_OK(Fork(inner, [&cancelled, fd]() -> eio_err * {
+                        eio_err *result = eio_await_readable(fd);
+                        cancelled += eio_err_is(result, &eio_err_cancelled);
+                        return result;
+                    }));
+                EIO_TRY(eioi_sleep_until(eioi_now() + 20000000));
+                return eio_err_const(&eio_err_timeout);
+            });
+            EXPECT_TRUE(eio_err_catch(&err, &eio_err_timeout));
+            EXPECT_EQ(cancelled, N);
+            return err;
+        },
+        8));
+}
+
+TEST_F(OpTest, AnOperationThatNeverGotAnEntryIsCancelledWithoutTheKernel) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        HalfRaw pair;
+        EIO_TRY(pair.Open(sw));
+        Faults faults;
+        faults.Fail("uring_sqe_full", ENOSPC, 1, 1000);
+        return CancelSub([&](eio_cancel *cc) -> eio_err * {
+            return Both(
+                [&]() -> eio_err * {
+                    EXPECT_ERR(pair.Read(), &eio_err_cancelled);
+                    return nullptr;
+                },
+                [&]() -> eio_err * {
+                    eio_cancel_cancel(cc, eio_err_failure("stop"));
+                    return nullptr;
+                });
+        });
+    }));
+}
+
+TEST_F(OpTest, ACancelRequestThatFindsTheQueueFullIsMadeLater) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        HalfRaw pair;
+        EIO_TRY(pair.Open(sw));
+        Faults faults;
+        return CancelSub([&](eio_cancel *cc) -> eio_err * {
+            return Both(
+                [&]() -> eio_err * {
+                    EXPECT_ERR(pair.Read(), &eio_err_cancelled);
+                    return nullptr;
+                },
+                [&]() -> eio_err * {
+                    EIO_TRY(eioi_sleep_until(eioi_now() + 1000000));
+                    faults.Fail("uring_sqe_full", ENOSPC, 1, 5);
+                    eio_cancel_cancel(cc, eio_err_failure("stop"));
+                    return nullptr;
+                });
+        });
+    }));
+}
+
+TEST_F(OpTest, ACompletionBeforeTheStarvedCancelRequestIsAResult) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        HalfRaw pair;
+        EIO_TRY(pair.Open(sw));
+        Faults faults;
+        std::string text;
+        EXPECT_OK(CancelSub([&](eio_cancel *cc) -> eio_err * {
+            return Both([&]() -> eio_err * { return pair.Read(&text); },
+                        [&]() -> eio_err * {
+                            EIO_TRY(eioi_sleep_until(eioi_now() + 1000000));
+                            faults.Fail("uring_sqe_full", ENOSPC, 1, 50);
+                            pair.Send("data");
+                            eio_cancel_cancel(cc, eio_err_failure("stop"));
+                            return nullptr;
+                        });
+        }));
+        EXPECT_EQ(text, "data");
+        return nullptr;
+    }));
+}
+
+TEST_F(OpTest, AnOperationInTheSameFrameIsNotHitByItsPredecessorsCancel) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        HalfRaw pair;
+        EIO_TRY(pair.Open(sw));
+        for (int i = 0; i < 500; i++) {
+            // The cancelled read's frame is used again at once by the protected one, which must get its data.
+            std::string text;
+            bool cancelled = false;
+            EXPECT_OK(CancelSub([&](eio_cancel *cc) -> eio_err * {
+                return Both(
+                    [&]() -> eio_err * {
+                        EXPECT_ERR(pair.Read(&text), &eio_err_cancelled);
+                        cancelled = true;
+                        return Protect([&] { return pair.Read(&text); });
+                    },
+                    [&]() -> eio_err * {
+                        EIO_TRY(i % 2 == 0 ? nullptr : eioi_sleep_until(eioi_now() + 1));
+                        eio_cancel_cancel(cc, eio_err_failure("stop"));
+                        return Protect([&]() -> eio_err * {
+                            while (!cancelled)
+                                EIO_TRY(eio_fiber_yield());
+                            pair.Send("y");
+                            return nullptr;
+                        });
+                    });
+            }));
+            EXPECT_EQ(text, "y");
+        }
+        return nullptr;
+    }));
+}
+
+TEST_F(OpTest, ASignalledOrSpuriouslyCancelledOperationIsRunAgain) {
+    for (int errnum : {EINTR, ECANCELED, EAGAIN}) {
+        EXPECT_OK(EvalUring([errnum](eio_switch *sw) -> eio_err * {
+            HalfRaw pair;
+            EIO_TRY(pair.Open(sw));
+            pair.Send("x");
+            Faults faults;
+            faults.Fail("cqe_read", errnum);
+            std::string text;
+            EIO_TRY(pair.Read(&text));
+            EXPECT_EQ(text, "x");
+            EXPECT_EQ(faults.Count("cqe_read"), 2);
+            EXPECT_EQ(faults.Count("cqe_poll"), errnum == EAGAIN ? 1 : 0);
+            return nullptr;
+        }));
+    }
+}
+
+TEST_F(OpTest, AFailedCompletionReachesTheCaller) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        HalfRaw pair;
+        EIO_TRY(pair.Open(sw));
+        Faults faults;
+        faults.Fail("cqe_read", ECONNRESET);
+        EXPECT_ERR(pair.Read(), &eio_err_net_connection_reset);
+        faults.Fail("cqe_write", ENOMEM);
+        eio_err *err = eio_flow_copy_string("x", &pair.flow->sink);
+        EXPECT_EQ(eio_err_errno(err), ENOMEM);
+        eio_err_drop(err);
+        return nullptr;
+    }));
+}
+
+TEST_F(OpTest, SeveralFibersAwaitOneForeignDescriptor) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        HalfRaw pair;
+        EIO_TRY(pair.Open(sw));
+        int ready = 0;
+        int fd = pair.raw;
+        auto wait = [&]() -> eio_err * {
+            EIO_TRY(eio_await_readable(fd));
+            ready++;
+            return nullptr;
+        };
+        return All({wait, wait, wait, [&] { return eio_flow_copy_string("x", &pair.flow->sink); },
+                    [&]() -> eio_err * {
+                        while (ready < 3)
+                            EIO_TRY(eio_fiber_yield());
+                        return nullptr;
+                    }});
+    }));
+}
+
+TEST_F(OpTest, AwaitingABadDescriptorIsAnError) {
+    EXPECT_OK(EvalUring([](eio_switch *) -> eio_err * {
+        eio_err *err = eio_await_readable(-1);
+        EXPECT_EQ(eio_err_errno(err), EBADF);
+        eio_err_drop(err);
+        return nullptr;
+    }));
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: ISC
+#ifndef EIO_URING_URING_RUN_H
+#define EIO_URING_URING_RUN_H
+
+// For the tests of this folder: lambdas on an io_uring loop, and faults in its system calls.
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <functional>
+#include <map>
+#include <string>
+
+#include "backends/uring/uring.h"
+#include "eio/fd.h"
+#include "eio/unix_net.h"
+#include "fiber/base/fault.h"
+#include "fiber/sched.h"
+#include "tests/support/support.h"
+
+namespace eio_test {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kSanitized = true;
+#elif defined(__has_feature)
+constexpr bool kSanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+#else
+constexpr bool kSanitized = false;
+#endif
+
+/// Runs `f(sw)` in a switch on an io_uring loop of `entries`; returns its error.
+template <class F> eio_err *EvalUring(F &&f, unsigned entries = 256) {
+    eioi_uring *uring;
+    EIO_TRY(eioi_uring_create_sized(entries, &uring));
+    auto main = [&f]() -> eio_err * { return SwitchRun(f); };
+    eioi_sched_opts opts = {};
+    opts.ops = &eioi_uring_ops;
+    opts.backend = uring;
+    eio_err *err = eioi_sched_run(&opts, Fn<decltype(main)>::Call, &main);
+    eioi_uring_destroy(uring);
+    return err;
+}
+
+/// While it lives: counts the fault points by name, and makes some fail.
+class Faults {
+  public:
+    Faults() {
+        hook_ = {Decide, this};
+        eioi_fault_hook = &hook_;
+    }
+    ~Faults() { eioi_fault_hook = nullptr; }
+    Faults(const Faults &) = delete;
+    Faults &operator=(const Faults &) = delete;
+
+    /// Makes point `name` fail with `errnum`, `times` times from its `from`th (counted from 1) on.
+    void Fail(const std::string &name, int errnum, int from = 1, int times = 1) {
+        rules_[name] = {errnum, from, from + times};
+        counts_[name] = 0;
+    }
+    int Count(const std::string &name) { return counts_[name]; }
+    void Clear() { rules_.clear(); }
+
+  private:
+    struct Rule {
+        int errnum, from, to;
+    };
+    static int Decide(void *arg, const char *name) {
+        auto *self = static_cast<Faults *>(arg);
+        int n = ++self->counts_[name];
+        auto rule = self->rules_.find(name);
+        if (rule == self->rules_.end() || n < rule->second.from || n >= rule->second.to)
+            return 0;
+        return rule->second.errnum;
+    }
+    struct eioi_fault_hook hook_;
+    std::map<std::string, int> counts_;
+    std::map<std::string, Rule> rules_;
+};
+
+/// A flow on one end of a socket pair; the other end is a raw descriptor of the test's.
+class HalfRaw {
+  public:
+    eio_err *Open(eio_switch *sw) {
+        int fds[2];
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0)
+            return eio_err_failure("socketpair");
+        raw = fds[0];
+        eio_stream_socket *socket;
+        EIO_TRY(eio_import_stream(sw, fds[1], nullptr, &socket));
+        flow = &socket->flow;
+        return nullptr;
+    }
+    ~HalfRaw() { Hangup(); }
+    void Hangup() {
+        if (raw >= 0)
+            close(raw);
+        raw = -1;
+    }
+    void Send(const char *text) {
+        EXPECT_EQ(send(raw, text, strlen(text), MSG_NOSIGNAL), static_cast<ssize_t>(strlen(text)));
+    }
+    eio_err *Read(std::string *out) {
+        uint8_t space[64];
+        size_t got;
+        EIO_TRY(eio_source_single_read(&flow->source, eio_buf_of(space, sizeof space), &got));
+        out->assign(reinterpret_cast<char *>(space), got);
+        return nullptr;
+    }
+    eio_err *Read() {
+        std::string ignored;
+        return Read(&ignored);
+    }
+    eio_flow *flow = nullptr;
+    int raw = -1;
+};
+
+} // namespace eio_test
+
+#endif
