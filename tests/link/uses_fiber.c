@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: ISC
+#include "eio/fiber.h"
+
+int main(void) {
+    return eio_fiber_id() != 0;
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: ISC
+#include "tests/network/loopback.h"
+
+#include <fcntl.h>
+#include <net/if.h>
+#include <net/route.h>
+#include <sched.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <string>
+
+namespace eio_test {
+namespace {
+
+bool BringUpLoopback() {
+    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    ifreq request = {};
+    snprintf(request.ifr_name, sizeof request.ifr_name, "lo");
+    bool up = ioctl(fd, SIOCGIFFLAGS, &request) == 0;
+    if (up) {
+        request.ifr_flags = static_cast<short>(request.ifr_flags | IFF_UP | IFF_RUNNING);
+        up = ioctl(fd, SIOCSIFFLAGS, &request) == 0;
+    }
+    close(fd);
+    return up;
+}
+
+/// Gives every IPv4 address a route, through the loopback. Nothing is sent there: routes decide how addresses are sorted.
+bool AddIPv4Route() {
+    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    rtentry route = {};
+    char dev[] = "lo";
+    route.rt_dst.sa_family = route.rt_genmask.sa_family = AF_INET;
+    route.rt_dev = dev;
+    route.rt_flags = RTF_UP;
+    const bool added = ioctl(fd, SIOCADDRT, &route) == 0;
+    close(fd);
+    return added;
+}
+
+bool has_ipv4_route_only;
+
+bool OnlyLoopbackIsThere() {
+    struct if_nameindex *all = if_nameindex();
+    bool only = all != nullptr;
+    for (struct if_nameindex *it = all; it != nullptr && it->if_index != 0; it++)
+        only = only && strcmp(it->if_name, "lo") == 0;
+    if_freenameindex(all);
+    return only;
+}
+
+} // namespace
+
+void OwnLoopback::SetUp() {
+    const bool own = unshare(CLONE_NEWNET) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0;
+    if (own) {
+        ASSERT_TRUE(BringUpLoopback()) << strerror(errno);
+        has_ipv4_route_only = AddIPv4Route();
+    } else if (!OnlyLoopbackIsThere()) {
+        lock_ = open("/tmp/eio-network-tests.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+        ASSERT_GE(lock_, 0) << strerror(errno);
+        ASSERT_EQ(flock(lock_, LOCK_EX), 0) << strerror(errno);
+    }
+    snprintf(folder_, sizeof folder_, "/tmp/eio-network-XXXXXX");
+    ASSERT_NE(mkdtemp(folder_), nullptr) << strerror(errno);
+    ASSERT_EQ(chdir(folder_), 0) << strerror(errno);
+}
+
+bool OwnLoopback::HasIPv4RouteOnly() {
+    return has_ipv4_route_only;
+}
+
+void OwnLoopback::TearDown() {
+    if (folder_[0] != '\0') {
+        std::error_code ignored;
+        std::filesystem::current_path("/", ignored);
+        std::filesystem::remove_all(folder_, ignored);
+    }
+    if (lock_ >= 0)
+        close(lock_);
+}
+
+static ::testing::Environment *const own_loopback =
+    ::testing::AddGlobalTestEnvironment(new OwnLoopback);
+
+} // namespace eio_test

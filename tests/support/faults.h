@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: ISC
+#ifndef EIO_TESTS_SUPPORT_FAULTS_H
+#define EIO_TESTS_SUPPORT_FAULTS_H
+
+// What passes the seam of fiber/base/fault.h: counted, and made to fail where a test says so.
+//
+//     Faults faults([](const std::string &call) { return call == "epoll_ctl" ? ENOSPC : 0; });
+//     ...
+//     EXPECT_EQ(faults.Count("epoll_ctl"), 1);
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "fiber/base/fault.h"
+
+namespace eio_test {
+
+/// While it lives, each allocation and system call of the library is counted and asked about. One at a time; to be made
+/// and destroyed while no other thread runs the library.
+class Faults {
+  public:
+    /// `decide(call)`: 0 lets it happen, an errno value makes it fail with that.
+    explicit Faults(std::function<int(const std::string &)> decide = nullptr)
+        : decide_(std::move(decide)), hook_{Ask, this} {
+        eioi_fault_hook = &hook_;
+    }
+    ~Faults() { eioi_fault_hook = nullptr; }
+    Faults(const Faults &) = delete;
+    Faults &operator=(const Faults &) = delete;
+
+    /// How often `call` was made so far.
+    int Count(const std::string &call) {
+        std::lock_guard<std::mutex> hold(mutex_);
+        return counts_[call];
+    }
+
+  private:
+    static int Ask(void *arg, const char *name) {
+        Faults *self = static_cast<Faults *>(arg);
+        std::lock_guard<std::mutex> hold(self->mutex_);
+        self->counts_[name]++;
+        return self->decide_ == nullptr ? 0 : self->decide_(name);
+    }
+
+    std::mutex mutex_;
+    std::map<std::string, int> counts_;
+    std::function<int(const std::string &)> decide_;
+    struct eioi_fault_hook hook_;
+};
+
+} // namespace eio_test
+
+#endif
