@@ -19,12 +19,16 @@ struct eioi_backend {
 };
 
 /**
- * Starts the backend called `asked` (NULL: $EIO_BACKEND; if that is unset or empty: io_uring, or epoll where io_uring
- * can't be started, of which the first such choice of the process tells in one line on stderr).
- * Errors: Failure: an unknown name; a backend that was asked for can't be started. Out_of_memory and the like.
+ * Starts the backend called `asked` (NULL: $EIO_BACKEND; if that is unset or empty: io_uring, or
+ * epoll where io_uring can't be started, of which the first such choice of the process tells in one
+ * line on stderr). Errors: Failure: an unknown name; a backend that was asked for can't be started.
+ * Out_of_memory and the like.
  */
 EIO_MUST_USE eio_err *eioi_backend_choose(const char *asked, struct eioi_backend *out);
-/** Starts one of `kind` for another domain; epoll, and a line on stderr, where io_uring has no room for one more. */
+/**
+ * Starts one of `kind` for another domain; epoll, and a line on stderr, where io_uring has no room
+ * for one more.
+ */
 EIO_MUST_USE eio_err *eioi_backend_start_another(enum eioi_backend_kind kind,
                                                  struct eioi_backend *out);
 /** Its loop has ended. */

@@ -2,7 +2,8 @@
 #ifndef EIO_BACKENDS_DOMAIN_MGR_H
 #define EIO_BACKENDS_DOMAIN_MGR_H
 
-// Real domains: each function gets a thread with a loop of its own, on the same kind of backend. Usable from any domain.
+// Real domains: each function gets a thread with a loop of its own, on the same kind of backend.
+// Usable from any domain.
 
 #include <stddef.h>
 

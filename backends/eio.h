@@ -3,8 +3,8 @@
 #define EIO_EIO_H
 
 /*
- * Everything that a program needs, in one line; `//:eio` is the target behind it. Implementers of flows and networks
- * include `eio/flow_pi.h` and `eio/net_pi.h`, tests `eio/mock/...`, beside it.
+ * Everything that a program needs, in one line; `//:eio` is the target behind it. Implementers of
+ * flows and networks include `eio/flow_pi.h` and `eio/net_pi.h`, tests `eio/mock/...`, beside it.
  *
  *     #include "eio/eio.h"
  *     static eio_err *app(void *arg, const eio_env *env) { ... }

@@ -3,8 +3,8 @@
 #define EIO_ENV_H
 
 /*
- * What a program gets from the world outside. A program may copy it and replace a member; libraries take the members
- * that they use, never the whole.
+ * What a program gets from the world outside. A program may copy it and replace a member; libraries
+ * take the members that they use, never the whole.
  *
  *     static eio_err *app(void *arg, const eio_env *env) {
  *         return eio_net_with_tcp_connect(&env->net->net, "example.com", "http", NULL, fetch, arg);

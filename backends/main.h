@@ -3,8 +3,9 @@
 #define EIO_MAIN_H
 
 /*
- * Starting a loop: picks io_uring, or epoll where that can't be had (one line on stderr says why), and runs a function in
- * its main fiber. `EIO_BACKEND=uring` or `=epoll` in the environment forces one.
+ * Starting a loop: picks io_uring, or epoll where that can't be had (one line on stderr says why),
+ * and runs a function in its main fiber. `EIO_BACKEND=uring` or `=epoll` in the environment forces
+ * one.
  *
  *     static eio_err *app(void *arg, const eio_env *env) { ... }
  *     int main(void) { return eio_main(app, NULL); }
@@ -22,11 +23,12 @@ EIO_BEGIN_DECLS
 typedef eio_err *eio_main_fn(void *arg, const eio_env *env);
 
 /**
- * Runs `fn(arg, env)`; prints its error to stderr as `Exception: ...`. Installs the handler that names a fiber whose stack
- * overflowed (over SIG_DFL only). Returns 0, 1 when `fn` failed, 2 when no backend could be started.
+ * Runs `fn(arg, env)`; prints its error to stderr as `Exception: ...`. Installs the handler that
+ * names a fiber whose stack overflowed (over SIG_DFL only). Returns 0, 1 when `fn` failed, 2 when
+ * no backend could be started.
  *
- * Suspends:  never: it blocks the thread until everything in the loop has ended.
- * Domain:    to be called by a thread, not by a fiber (asserted).
+ * Suspends:  never: it blocks the thread until everything in the loop has ended. Domain:    to be
+ * called by a thread, not by a fiber (asserted).
  */
 EIO_API int eio_main(eio_main_fn *fn, void *arg);
 
@@ -36,14 +38,18 @@ struct eio_run_opts {
     size_t stack_bytes;  /**< default stack of a fiber; 0: 64 KiB */
 };
 /**
- * Runs `fn(arg, env)` and returns its error; prints nothing but the fall-back line, touches no signal. Again after
- * returning, and from several threads (a domain each); not from a fiber (asserted).
+ * Runs `fn(arg, env)` and returns its error; prints nothing but the fall-back line, touches no
+ * signal. Again after returning, and from several threads (a domain each); not from a fiber
+ * (asserted).
  *
- * Suspends:  never: it blocks the thread until everything in the loop has ended.
- * Errors:    those of `fn`; Failure when the backend asked for is unknown or can't be started; Out_of_memory.
+ * Suspends:  never: it blocks the thread until everything in the loop has ended. Errors:    those
+ * of `fn`; Failure when the backend asked for is unknown or can't be started; Out_of_memory.
  */
 EIO_API EIO_MUST_USE eio_err *eio_run(const struct eio_run_opts *opts, eio_main_fn *fn, void *arg);
-/** Installs the handler that `eio_main` installs. For programs that embed the library. Suspends: never. */
+/**
+ * Installs the handler that `eio_main` installs. For programs that embed the library. Suspends:
+ * never.
+ */
 EIO_API void eio_install_overflow_handler(void);
 
 EIO_END_DECLS

@@ -2,8 +2,9 @@
 #ifndef EIO_BACKENDS_OVERFLOW_H
 #define EIO_BACKENDS_OVERFLOW_H
 
-// The handler that names the fiber whose stack overflowed. A fault on a full stack can only be handled on another one:
-// each thread that runs a loop gets an alternate signal stack, if the handler is installed by then.
+// The handler that names the fiber whose stack overflowed. A fault on a full stack can only be
+// handled on another one: each thread that runs a loop gets an alternate signal stack, if the
+// handler is installed by then.
 
 #include <stddef.h>
 

@@ -6,7 +6,9 @@
 
 #include "eio/flow.h"
 
-/** A source that never ends, of getrandom(2). The caller has it, and ends it with `eio_source_fini`. */
+/**
+ * A source that never ends, of getrandom(2). The caller has it, and ends it with `eio_source_fini`.
+ */
 void eioi_random_init(eio_source *self);
 
 #endif

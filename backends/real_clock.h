@@ -2,7 +2,8 @@
 #ifndef EIO_BACKENDS_REAL_CLOCK_H
 #define EIO_BACKENDS_REAL_CLOCK_H
 
-// The clocks of the machine, as real loops have them. They have no state, and act on the caller's own loop.
+// The clocks of the machine, as real loops have them. They have no state, and act on the caller's
+// own loop.
 
 #include "eio/clock.h"
 

@@ -10,7 +10,8 @@
 static eio_err *await(int fd, short events) {
     const struct eioi_backend_ops *ops = eioi_backend_ops_current();
     if (ops->await_fd == NULL)
-        return eio_err_new(&eio_err_not_available, "(the %s backend has no descriptors)", ops->name);
+        return eio_err_new(&eio_err_not_available, "(the %s backend has no descriptors)",
+                           ops->name);
     return ops->await_fd(eioi_backend(), fd, events);
 }
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: ISC
 // The cancellation tree.
 //
-// A context is on, cancelling (`reason` set) or finished. Cancelling marks the whole subtree first, leaving out protected
-// contexts and all below them and what is cancelling already; then it calls the cancel functions of the fibers that wait
-// there, each once: children before parents, and within a context in the order of the fibers' arrival. Leaving a
-// sub-context is an arrival. A fiber that runs or is ready isn't woken: it finds out at its next check.
+// A context is on, cancelling (`reason` set) or finished. Cancelling marks the whole subtree first,
+// leaving out protected contexts and all below them and what is cancelling already; then it calls
+// the cancel functions of the fibers that wait there, each once: children before parents, and
+// within a context in the order of the fibers' arrival. Leaving a sub-context is an arrival. A
+// fiber that runs or is ready isn't woken: it finds out at its next check.
 //
-// The walk uses parent pointers and a list threaded through the fibers: no recursion, however deep the scopes, and no
-// memory.
+// The walk uses parent pointers and a list threaded through the fibers: no recursion, however deep
+// the scopes, and no memory.
 
 #include "eio/cancel.h"
 
@@ -36,7 +37,8 @@ void eioi_cancel_close(struct eio_cancel *cc) {
     EIO_ASSERT(f->cc == cc, "a cancellation context is left from inside another one");
     eioi_list_unlink(&f->cc_node);
     EIO_ASSERT(eioi_list_empty(&cc->fibers), "a cancellation context ends before its fibers");
-    EIO_ASSERT(eioi_list_empty(&cc->children), "a cancellation context ends before those inside it");
+    EIO_ASSERT(eioi_list_empty(&cc->children),
+               "a cancellation context ends before those inside it");
     eioi_list_push_tail(&cc->parent->fibers, &f->cc_node);
     f->cc = cc->parent;
     eioi_list_unlink(&cc->sibling);
@@ -57,7 +59,7 @@ static struct eio_cancel *next_child(struct eio_cancel *cc, struct eio_cancel *a
 }
 
 static struct eioi_fiber **collect_waiting(struct eio_cancel *cc, struct eioi_fiber **tail) {
-    EIOI_LIST_EACH(it, &cc->fibers) {
+    EIOI_LIST_EACH (it, &cc->fibers) {
         struct eioi_fiber *f = EIOI_CONTAINER_OF(it, struct eioi_fiber, cc_node);
         if (f->waiter == NULL || f->waiter->cancel == NULL)
             continue;

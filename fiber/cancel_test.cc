@@ -19,7 +19,9 @@ eio_err *ForkAwait(eio_switch *sw, const char *name) {
     return Fork(sw, [name] { return AwaitAndSay(name); });
 }
 
-eio_err *Stop() { return eio_err_failure("stop"); }
+eio_err *Stop() {
+    return eio_err_failure("stop");
+}
 
 // R9, trap 8: children's fibers before those of the context itself, whoever waited first.
 TEST_F(CancelTest, InnerContextsComeBeforeTheFibersAroundThem) {
@@ -333,7 +335,8 @@ TEST_F(CancelTest, AFiberWokenMeanwhileIsNotAsked) {
                 EIO_TRY(Fork(sw, [&, wait]() -> eio_err * {
                     EIO_TRY(eioi_wait_begin(&wait->waiter, "test"));
                     eio_err *err = wait->Wait();
-                    eio_traceln("%s: %s", wait == &first ? "first" : "second", TakeText(err).c_str());
+                    eio_traceln("%s: %s", wait == &first ? "first" : "second",
+                                TakeText(err).c_str());
                     return nullptr;
                 }));
             }
@@ -457,7 +460,8 @@ TEST_F(CancelTest, CleanupIsProtectedAndCombinesItsErrorBehindTheOriginal) {
 TEST_F(CancelTest, CleanupThatSucceedsKeepsTheError) {
     RunMock([](eio_switch *) -> eio_err * {
         eio_err *err = Stop();
-        eio_cleanup(&err, [](void *) -> eio_err * { return eio_fiber_yield(); }, nullptr);
+        eio_cleanup(
+            &err, [](void *) -> eio_err * { return eio_fiber_yield(); }, nullptr);
         return err;
     });
     EXPECT_TRACE(R"(
@@ -475,7 +479,7 @@ eio_err *Nest(unsigned depth, eio_cancel **out) {
 }
 
 TEST_F(CancelTest, TenThousandContextsDeepAreCancelledFromTheTop) {
-    const auto depth = static_cast<unsigned>(FiberCount(10000));
+    const auto depth = HowMany(kFibers);
     RunMock([=](eio_switch *sw) -> eio_err * {
         eio_cancel *top = nullptr;
         auto deep = [&]() -> eio_err * {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: ISC
-// Clocks and time-outs. A time-out is a race of a timer's fiber, forked first, against the body in the calling fiber;
-// after a body that was quicker the timer is cancelled and joined, so nothing of it is left.
+// Clocks and time-outs. A time-out is a race of a timer's fiber, forked first, against the body in
+// the calling fiber; after a body that was quicker the timer is cancelled and joined, so nothing of
+// it is left.
 
 #include "eio/clock.h"
 

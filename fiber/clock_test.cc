@@ -25,7 +25,8 @@ eio_err *AwaitAndSay(const char *name) {
 
 TEST_F(ClockTest, TheTimerCancelsTheBodyWithTimeout) {
     RunMockFull([](eio_switch *, const eio_env *env) -> eio_err * {
-        return TimeoutRun(eio_timeout_ns(env->mono_clock, 10 * EIO_SECOND), [] { return AwaitAndSay("body"); });
+        return TimeoutRun(eio_timeout_ns(env->mono_clock, 10 * EIO_SECOND),
+                          [] { return AwaitAndSay("body"); });
     });
     EXPECT_TRACE(R"(
         +mock time is now 10
@@ -36,7 +37,8 @@ TEST_F(ClockTest, TheTimerCancelsTheBodyWithTimeout) {
 
 TEST_F(ClockTest, ABodyThatIsQuickerWinsAndTheTimerIsGone) {
     RunMockFull([](eio_switch *, const eio_env *env) -> eio_err * {
-        EIO_TRY(TimeoutRun(eio_timeout_ns(env->mono_clock, 10 * EIO_SECOND), [] { return Say("body"); }));
+        EIO_TRY(TimeoutRun(eio_timeout_ns(env->mono_clock, 10 * EIO_SECOND),
+                           [] { return Say("body"); }));
         return eio_mono_clock_sleep(env->mono_clock, 20 * EIO_SECOND); // no line for 10
     });
     EXPECT_TRACE(R"(
@@ -48,7 +50,8 @@ TEST_F(ClockTest, ABodyThatIsQuickerWinsAndTheTimerIsGone) {
 
 TEST_F(ClockTest, ABodysErrorIsReturnedAndTheTimerIsGone) {
     RunMockFull([](eio_switch *, const eio_env *env) -> eio_err * {
-        return TimeoutRun(eio_timeout_ns(env->mono_clock, 10 * EIO_SECOND), [] { return eio_err_failure("body"); });
+        return TimeoutRun(eio_timeout_ns(env->mono_clock, 10 * EIO_SECOND),
+                          [] { return eio_err_failure("body"); });
     });
     EXPECT_TRACE(R"(
         Exception: Failure "body".
@@ -146,7 +149,8 @@ TEST_F(ClockTest, AZeroTimeoutLetsTheBodyRunToItsFirstWait) {
             return Say("not reached");
         });
         eio_traceln("%s", TakeText(err).c_str());
-        return TimeoutRun(eio_timeout_ns(env->mono_clock, 0), [] { return Say("a body that doesn't wait"); });
+        return TimeoutRun(eio_timeout_ns(env->mono_clock, 0),
+                          [] { return Say("a body that doesn't wait"); });
     });
     EXPECT_TRACE(R"(
         +body
@@ -160,7 +164,8 @@ TEST_F(ClockTest, NoTimeoutCallsTheBodyDirectly) {
     RunMock([](eio_switch *) -> eio_err * {
         return CancelSub([](eio_cancel *cc) -> eio_err * {
             eio_cancel_cancel(cc, eio_err_failure("stop"));
-            EIO_TRY(TimeoutRun(eio_timeout_none(), [] { return Say("body"); })); // no scope, so no check
+            EIO_TRY(TimeoutRun(eio_timeout_none(),
+                               [] { return Say("body"); })); // no scope, so no check
             return nullptr;
         });
     });
@@ -174,7 +179,8 @@ TEST_F(ClockTest, ATimeoutInACancelledFiberDoesNotCallItsBody) {
     RunMockFull([](eio_switch *, const eio_env *env) -> eio_err * {
         return CancelSub([env](eio_cancel *cc) -> eio_err * {
             eio_cancel_cancel(cc, eio_err_failure("stop"));
-            return TimeoutRun(eio_timeout_ns(env->mono_clock, EIO_SECOND), [] { return Say("body"); });
+            return TimeoutRun(eio_timeout_ns(env->mono_clock, EIO_SECOND),
+                              [] { return Say("body"); });
         });
     });
     EXPECT_TRACE(R"(
@@ -186,7 +192,8 @@ TEST_F(ClockTest, CancellationFromOutsideEndsTimerAndBody) {
     RunMockFull([](eio_switch *, const eio_env *env) -> eio_err * {
         return Both(
             [env] {
-                return TimeoutRun(eio_timeout_ns(env->mono_clock, EIO_SECOND), [] { return AwaitAndSay("body"); });
+                return TimeoutRun(eio_timeout_ns(env->mono_clock, EIO_SECOND),
+                                  [] { return AwaitAndSay("body"); });
             },
             [] { return eio_err_failure("stop"); });
     });
@@ -199,14 +206,15 @@ TEST_F(ClockTest, CancellationFromOutsideEndsTimerAndBody) {
 TEST_F(ClockTest, TimeoutsNestAndTheShorterOneWins) {
     RunMockFull([](eio_switch *, const eio_env *env) -> eio_err * {
         for (auto [outer, inner] : {std::pair(1, 2), std::pair(2, 1)}) {
-            eio_err *err =
-                TimeoutRun(eio_timeout_ns(env->mono_clock, outer * EIO_SECOND), [env, inner = inner]() -> eio_err * {
-                    eio_err *inside = TimeoutRun(eio_timeout_ns(env->mono_clock, inner * EIO_SECOND),
-                                                 [] { return eio_fiber_await_cancel(); });
-                    eio_traceln("inner: %s", Text(inside).c_str());
-                    eio_err_catch(&inside, &eio_err_timeout);
-                    return inside;
-                });
+            eio_err *err = TimeoutRun(eio_timeout_ns(env->mono_clock, outer * EIO_SECOND),
+                                      [env, inner = inner]() -> eio_err * {
+                                          eio_err *inside = TimeoutRun(
+                                              eio_timeout_ns(env->mono_clock, inner * EIO_SECOND),
+                                              [] { return eio_fiber_await_cancel(); });
+                                          eio_traceln("inner: %s", Text(inside).c_str());
+                                          eio_err_catch(&inside, &eio_err_timeout);
+                                          return inside;
+                                      });
             eio_traceln("outer: %s", TakeText(err).c_str());
         }
         return nullptr;
@@ -226,7 +234,8 @@ TEST_F(ClockTest, ATimeoutIsAValueThatStartsAnewWithEachUse) {
     RunMockFull([](eio_switch *, const eio_env *env) -> eio_err * {
         const eio_timeout t = eio_timeout_ns(env->mono_clock, 10 * EIO_SECOND);
         for (int i = 0; i < 2; i++)
-            eio_traceln("%s", TakeText(TimeoutRun(t, [] { return eio_fiber_await_cancel(); })).c_str());
+            eio_traceln("%s",
+                        TakeText(TimeoutRun(t, [] { return eio_fiber_await_cancel(); })).c_str());
         return eio_timeout_sleep(t);
     });
     EXPECT_TRACE(R"(
@@ -332,9 +341,8 @@ TEST_F(ClockTest, NoSleepEndsEarly) {
 TEST_F(ClockTest, ManyTimeoutsLeaveNothing) {
     RunMockFull([](eio_switch *, const eio_env *env) -> eio_err * {
         for (int i = 0; i < 1000; i++) {
-            EIO_TRY(TimeoutRun(eio_timeout_ns(env->mono_clock, EIO_SECOND), []() -> eio_err * {
-                return eio_fiber_yield();
-            }));
+            EIO_TRY(TimeoutRun(eio_timeout_ns(env->mono_clock, EIO_SECOND),
+                               []() -> eio_err * { return eio_fiber_yield(); }));
         }
         return nullptr;
     });

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: ISC
-// Shapes of fibers: both, pair, all, for_each (all must succeed) and first, any, n_any (one is enough).
+// Shapes of fibers: both, pair, all, for_each (all must succeed) and first, any, n_any (one is
+// enough).
 //
-// The last branch always runs in the calling fiber, the others in new ones, in order. All-shapes are a switch: a branch
-// isn't started once another has failed. Races are a bare context, and start every branch even when one has already won:
-// it then runs cancelled. The first success cancels the rest with Not_first; a later success is discarded; Cancelled is
-// expected then; any other error, whenever it comes, is what the race returns.
+// The last branch always runs in the calling fiber, the others in new ones, in order. All-shapes
+// are a switch: a branch isn't started once another has failed. Races are a bare context, and start
+// every branch even when one has already won: it then runs cancelled. The first success cancels the
+// rest with Not_first; a later success is discarded; Cancelled is expected then; any other error,
+// whenever it comes, is what the race returns.
 
 #include "eio/fiber.h"
 
@@ -12,7 +14,6 @@
 
 #include "fiber/base/alloc.h"
 #include "fiber/switch_impl.h"
-
 
 struct all {
     const struct eio_call *calls;
@@ -63,8 +64,8 @@ eio_err *eio_fiber_pair(eio_fiber_fn *f, void *f_arg, eio_fiber_fn *g, void *g_a
 struct each {
     eio_switch *sw;
     size_t n;
-    size_t room;               // calls that may start now
-    struct each_wait *waits;   // the caller's, while there is no room; else NULL
+    size_t room;             // calls that may start now
+    struct each_wait *waits; // the caller's, while there is no room; else NULL
     eio_fiber_each_fn *fn;
     void *arg;
 };
@@ -95,7 +96,8 @@ static void each_wait_cancel(struct eioi_waiter *w, eio_err *reason) {
 
 static eio_err *each_step(void *arg) {
     struct each_one *self = arg;
-    EIO_TRY(self->each->fn(self->each->arg, self->i)); // a failure cancels the caller: room is of no use then
+    EIO_TRY(self->each->fn(self->each->arg,
+                           self->i)); // a failure cancels the caller: room is of no use then
     self->each->room++;
     each_wake(self->each, NULL);
     return NULL;
@@ -120,7 +122,8 @@ static eio_err *run_each(void *arg, eio_switch *sw) {
     for (size_t i = 0; i + 1 < self->n; i++) {
         EIO_TRY(each_take_room(self));
         struct each_one one = {.each = self, .i = i};
-        EIO_TRY(eio_fiber_fork_copy(sw, each_step, &one, sizeof one, _Alignof(struct each_one), NULL));
+        EIO_TRY(
+            eio_fiber_fork_copy(sw, each_step, &one, sizeof one, _Alignof(struct each_one), NULL));
     }
     EIO_TRY(each_take_room(self));
     return self->fn(self->arg, self->n - 1);
@@ -151,10 +154,10 @@ struct race {
     struct branch *branches;
     struct eio_cancel *cc;
     bool won;
-    eio_err *err;   // replaces a success
-    size_t *order;  // room for n, or for 1 when only the winner is wanted
-    size_t wanted;  // how many successes to keep
-    size_t count;   // successes kept
+    eio_err *err;  // replaces a success
+    size_t *order; // room for n, or for 1 when only the winner is wanted
+    size_t wanted; // how many successes to keep
+    size_t count;  // successes kept
 };
 
 static void branch_succeeded(struct branch *self) {
@@ -194,7 +197,9 @@ static void branch_finish(struct eioi_fiber *fiber, eio_err *err) {
     branch_ended(fiber->owner, err);
 }
 
-/** Waits, uncancellably, for the branches in order: who waits for which decides who is woken when. */
+/**
+ * Waits, uncancellably, for the branches in order: who waits for which decides who is woken when.
+ */
 static void join_branches(struct race *race) {
     for (size_t i = 0; i + 1 < race->n; i++) {
         struct branch *branch = &race->branches[i];
@@ -234,7 +239,8 @@ static eio_err *run_race(void *arg, eio_cancel *cc) {
     return race->won ? NULL : eio_cancel_check(cc);
 }
 
-static eio_err *race_any(const struct eio_call *calls, size_t n, size_t *order, size_t wanted, size_t *out_count) {
+static eio_err *race_any(const struct eio_call *calls, size_t n, size_t *order, size_t wanted,
+                         size_t *out_count) {
     enum { FEW = 8 };
     struct branch few[FEW];
     struct branch *many = NULL;
@@ -243,7 +249,11 @@ static eio_err *race_any(const struct eio_call *calls, size_t n, size_t *order, 
         if (many == NULL)
             return eio_err_const(&eio_err_out_of_memory);
     }
-    struct race race = {.calls = calls, .n = n, .branches = many != NULL ? many : few, .order = order, .wanted = wanted};
+    struct race race = {.calls = calls,
+                        .n = n,
+                        .branches = many != NULL ? many : few,
+                        .order = order,
+                        .wanted = wanted};
     for (size_t i = 0; i < n; i++)
         race.branches[i] = (struct branch){.race = &race, .call = &calls[i]};
     eio_err *err = eio_cancel_sub(run_race, &race);
@@ -266,13 +276,15 @@ eio_err *eio_fiber_any(const struct eio_call *calls, size_t n, size_t *out_winne
     return NULL;
 }
 
-eio_err *eio_fiber_n_any(const struct eio_call *calls, size_t n, size_t *out_order, size_t *out_count) {
+eio_err *eio_fiber_n_any(const struct eio_call *calls, size_t n, size_t *out_order,
+                         size_t *out_count) {
     if (n == 0)
         return eio_fiber_await_cancel();
     return race_any(calls, n, out_order, n, out_count);
 }
 
-eio_err *eio_fiber_first(eio_fiber_fn *f, void *f_arg, eio_fiber_fn *g, void *g_arg, size_t *out_winner) {
+eio_err *eio_fiber_first(eio_fiber_fn *f, void *f_arg, eio_fiber_fn *g, void *g_arg,
+                         size_t *out_winner) {
     const struct eio_call calls[2] = {{.fn = f, .arg = f_arg}, {.fn = g, .arg = g_arg}};
     return eio_fiber_any(calls, 2, out_winner);
 }

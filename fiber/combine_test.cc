@@ -8,7 +8,9 @@ namespace {
 
 class CombineTest : public EioTest {};
 
-eio_err *Fail(const char *text) { return eio_err_failure("%s", text); }
+eio_err *Fail(const char *text) {
+    return eio_err_failure("%s", text);
+}
 
 eio_err *Say(const char *text) {
     eio_traceln("%s", text);
@@ -38,8 +40,9 @@ eio_err *FailWhenCancelled(const char *text) {
 TEST_F(CombineTest, TheLastBranchOfBothRunsInTheCallingFiber) {
     EXPECT_OK(EvalMock([](eio_switch *) -> eio_err * {
         const auto self = eio_fiber_id();
-        return Both([=] { return eio_fiber_id() != self ? nullptr : Fail("f is in the caller"); },
-                    [=] { return eio_fiber_id() == self ? nullptr : Fail("g isn't in the caller"); });
+        return Both(
+            [=] { return eio_fiber_id() != self ? nullptr : Fail("f is in the caller"); },
+            [=] { return eio_fiber_id() == self ? nullptr : Fail("g isn't in the caller"); });
     }));
 }
 
@@ -135,7 +138,8 @@ TEST_F(CombineTest, NoBranchIsStartedOnceOneHasFailed) {
 
 TEST_F(CombineTest, TheErrorsOfAllBranchesAreCombined) {
     RunMock([](eio_switch *) -> eio_err * {
-        return All({[] { return FailWhenCancelled("second"); }, [] { return AwaitAndSay("cancelled"); },
+        return All({[] { return FailWhenCancelled("second"); },
+                    [] { return AwaitAndSay("cancelled"); },
                     [] { return FailWhenCancelled("third"); }, [] { return Fail("first"); }});
     });
     EXPECT_TRACE(R"(
@@ -205,11 +209,12 @@ TEST_F(CombineTest, AFailingSecondBranchOfPairCancelsTheFirst) {
 
 TEST_F(CombineTest, PairWaitsForBoth) {
     RunMock([](eio_switch *) -> eio_err * {
-        EIO_TRY(Pair([]() -> eio_err * {
-            EIO_TRY(eio_fiber_yield());
-            return YieldAndSay("f");
-        },
-                     [] { return Say("g"); }));
+        EIO_TRY(Pair(
+            []() -> eio_err * {
+                EIO_TRY(eio_fiber_yield());
+                return YieldAndSay("f");
+            },
+            [] { return Say("g"); }));
         return Say("pair");
     });
     EXPECT_TRACE(R"(
@@ -344,8 +349,12 @@ TEST_F(CombineTest, NothingMoreIsStartedInALimitedForEachThatHasFailed) {
 
 TEST_F(CombineTest, ALimitedForEachThatWaitsForRoomCanBeCancelled) {
     RunMock([](eio_switch *) -> eio_err * {
-        return Both([] { return ForEach(3, 1, [](size_t i) { return AwaitAndSay(std::to_string(i).c_str()); }); },
-                    [] { return Fail("stop"); });
+        return Both(
+            [] {
+                return ForEach(3, 1,
+                               [](size_t i) { return AwaitAndSay(std::to_string(i).c_str()); });
+            },
+            [] { return Fail("stop"); });
     });
     EXPECT_TRACE(R"(
         +0: Cancelled: Failure("stop")

@@ -2,10 +2,11 @@
 #ifndef EIO_FIBER_CONTEXT_H
 #define EIO_FIBER_CONTEXT_H
 
-// The machine part: leaving one stack for another. The switch is inlined where a fiber suspends and declares every register
-// clobbered, so that the compiler saves only what is live there; by hand it saves the frame pointer and the place to go on.
-// (A called function that saves all callee-saved registers measured 3 to 9 times slower: its return is mispredicted.) What
-// costs system calls or serialises (signal mask, floating-point control words) isn't saved: a fiber that changes these
+// The machine part: leaving one stack for another. The switch is inlined where a fiber suspends and
+// declares every register clobbered, so that the compiler saves only what is live there; by hand it
+// saves the frame pointer and the place to go on. (A called function that saves all callee-saved
+// registers measured 3 to 9 times slower: its return is mispredicted.) What costs system calls or
+// serialises (signal mask, floating-point control words) isn't saved: a fiber that changes these
 // restores them before it suspends.
 //
 // A suspended stack, from its saved stack pointer: where to go on; then what the code there pops.
@@ -18,7 +19,10 @@
 #error "eio: no context switch for this processor yet: x86-64 and aarch64 have one"
 #endif
 
-/** Where a new fiber starts (context_*.S): calls `eioi_fiber_main` on the new stack, with nothing to return to. */
+/**
+ * Where a new fiber starts (context_*.S): calls `eioi_fiber_main` on the new stack, with nothing to
+ * return to.
+ */
 void eioi_context_start(void);
 /** What a new fiber runs (fiber.c; the context test has its own). */
 _Noreturn void eioi_fiber_main(void);

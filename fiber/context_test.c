@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: ISC
-// The context switch by itself, without the scheduler: so it can be built for another processor and run in an emulator.
-// Each of two contexts keeps as many integers and floating-point numbers alive across its switches as there are registers,
-// and checks them; the stack of each is aligned as the ABI wants it.
+// The context switch by itself, without the scheduler: so it can be built for another processor and
+// run in an emulator. Each of two contexts keeps as many integers and floating-point numbers alive
+// across its switches as there are registers, and checks them; the stack of each is aligned as the
+// ABI wants it.
 
 #include "fiber/context.h"
 
@@ -30,8 +31,11 @@ static void fail(const char *who, unsigned i) {
     exit(1);
 }
 
-/** Holds VALUES integers and doubles over a switch; the compiler keeps many of them in registers. */
-static inline __attribute__((always_inline)) void round_trip(const char *who, void **save, void **load) {
+/**
+ * Holds VALUES integers and doubles over a switch; the compiler keeps many of them in registers.
+ */
+static inline __attribute__((always_inline)) void round_trip(const char *who, void **save,
+                                                             void **load) {
     uint64_t ints[VALUES], int_copies[VALUES];
     double doubles[VALUES], double_copies[VALUES];
     for (unsigned i = 0; i < VALUES; i++) {
@@ -40,7 +44,8 @@ static inline __attribute__((always_inline)) void round_trip(const char *who, vo
     }
     eioi_context_switch(save, *load);
     for (unsigned i = 0; i < VALUES; i++) {
-        if (ints[i] != int_copies[i] || doubles[i] < double_copies[i] || doubles[i] > double_copies[i])
+        if (ints[i] != int_copies[i] || doubles[i] < double_copies[i] ||
+            doubles[i] > double_copies[i])
             fail(who, i);
     }
 }

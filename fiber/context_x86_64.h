@@ -2,19 +2,24 @@
 #ifndef EIO_FIBER_CONTEXT_X86_64_H
 #define EIO_FIBER_CONTEXT_X86_64_H
 
-// System V ABI. The 128 bytes below the stack pointer (the red zone) may be in use where this is inlined: stepped over.
+// System V ABI. The 128 bytes below the stack pointer (the red zone) may be in use where this is
+// inlined: stepped over.
 
 #include <stdint.h>
 
 #ifdef __AVX512F__
-#define EIOI_CONTEXT_AVX512_                                                                              \
-    , "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25", "xmm26", \
-        "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7"
+#define EIOI_CONTEXT_AVX512_                                                                      \
+    , "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25",   \
+        "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k0", "k1", "k2", "k3", "k4", "k5", \
+        "k6", "k7"
 #else
 #define EIOI_CONTEXT_AVX512_
 #endif
 
-/** Saves this stack's pointer to `*save` and goes on where `load` was saved. Returns when somebody switches back. */
+/**
+ * Saves this stack's pointer to `*save` and goes on where `load` was saved. Returns when somebody
+ * switches back.
+ */
 static inline __attribute__((always_inline)) void eioi_context_switch(void **save, void *load) {
     __asm__ volatile("leaq -128(%%rsp), %%rsp\n\t"
                      "pushq %%rbp\n\t"
@@ -30,9 +35,10 @@ static inline __attribute__((always_inline)) void eioi_context_switch(void **sav
                      "leaq 128(%%rsp), %%rsp"
                      : "+D"(save), "+S"(load)
                      :
-                     : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory",
-                       "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
-                       "xmm11", "xmm12", "xmm13", "xmm14", "xmm15" EIOI_CONTEXT_AVX512_);
+                     : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
+                       "r15", "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5",
+                       "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
+                       "xmm15" EIOI_CONTEXT_AVX512_);
 }
 
 void eioi_context_start(void);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: ISC
-// The tree of scopes and fibers as text. It walks the lists only, unwinds nothing, and so can be asked for at any moment
-// in the domain's own thread.
+// The tree of scopes and fibers as text. It walks the lists only, unwinds nothing, and so can be
+// asked for at any moment in the domain's own thread.
 
 #include <inttypes.h>
 
@@ -11,7 +11,8 @@ static void indent(eio_strbuf *out, unsigned depth) {
         eio_strbuf_adds(out, "  ");
 }
 
-static void dump_fiber(struct eioi_sched *s, const struct eioi_fiber *f, unsigned depth, eio_strbuf *out) {
+static void dump_fiber(struct eioi_sched *s, const struct eioi_fiber *f, unsigned depth,
+                       eio_strbuf *out) {
     indent(out, depth);
     eio_strbuf_addf(out, "fiber %" PRIu64, f->id);
     if (f->name[0] != '\0')
@@ -38,7 +39,8 @@ static void dump_scope(const struct eio_cancel *cc, unsigned depth, eio_strbuf *
 
 static const struct eio_cancel *sibling_after(const struct eio_cancel *cc) {
     const struct eioi_list *it = cc->sibling.next;
-    return it == &cc->parent->children ? NULL : EIOI_CONTAINER_OF(it, const struct eio_cancel, sibling);
+    return it == &cc->parent->children ? NULL
+                                       : EIOI_CONTAINER_OF(it, const struct eio_cancel, sibling);
 }
 
 void eioi_dump_sched(struct eioi_sched *s, eio_strbuf *out) {
@@ -48,7 +50,7 @@ void eioi_dump_sched(struct eioi_sched *s, eio_strbuf *out) {
     while (cc != NULL) {
         if (cc != &s->root)
             dump_scope(cc, depth, out);
-        EIOI_LIST_EACH(it, &cc->fibers)
+        EIOI_LIST_EACH (it, &cc->fibers)
             dump_fiber(s, EIOI_CONTAINER_OF(it, const struct eioi_fiber, cc_node), depth + 1, out);
         if (!eioi_list_empty(&cc->children)) {
             cc = EIOI_CONTAINER_OF(cc->children.next, const struct eio_cancel, sibling);

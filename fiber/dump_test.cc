@@ -19,8 +19,9 @@ std::string Dump() {
     std::string out;
     for (size_t i = 0; i < text.size(); i++) {
         const bool number = isdigit(static_cast<unsigned char>(text[i])) != 0;
-        const bool named = out.size() >= 6 && (out.compare(out.size() - 6, 6, "fiber ") == 0 ||
-                                               (out.size() >= 7 && out.compare(out.size() - 7, 7, "domain ") == 0));
+        const bool named = out.size() >= 6 &&
+                           (out.compare(out.size() - 6, 6, "fiber ") == 0 ||
+                            (out.size() >= 7 && out.compare(out.size() - 7, 7, "domain ") == 0));
         if (number && named) {
             out += 'N';
             while (i + 1 < text.size() && isdigit(static_cast<unsigned char>(text[i + 1])) != 0)
@@ -37,18 +38,21 @@ TEST_F(DumpTest, EveryScopeAndFiberStandsInTheTree) {
         eio_promise *promise;
         eio_promise_resolver *resolver;
         EIO_TRY(eio_promise_create(sw, &promise, &resolver));
-        EIO_TRY(Fork(sw, [=] { return eio_promise_await(promise, nullptr); }, "waiter"));
+        EIO_TRY(Fork(
+            sw, [=] { return eio_promise_await(promise, nullptr); }, "waiter"));
         EIO_TRY(Fork(
             sw,
             [=] {
                 return SwitchRunProtected([=](eio_switch *inner) -> eio_err * {
-                    EIO_TRY(Fork(inner, [=] { return eio_promise_await(promise, nullptr); }, "inner"));
+                    EIO_TRY(Fork(
+                        inner, [=] { return eio_promise_await(promise, nullptr); }, "inner"));
                     EIO_TRY(Fork(inner, [] { return eio_fiber_yield(); }));
                     return nullptr;
                 });
             },
             "opener"));
-        EIO_TRY(Fork(sw, [] { return eioi_sleep_until(1500); }, "sleeper"));
+        EIO_TRY(Fork(
+            sw, [] { return eioi_sleep_until(1500); }, "sleeper"));
         Print("%s", Dump().c_str());
         eio_promise_resolve(resolver, nullptr);
         return nullptr;
@@ -71,7 +75,8 @@ TEST_F(DumpTest, EveryScopeAndFiberStandsInTheTree) {
 
 TEST_F(DumpTest, ACancelledScopeShowsItsReason) {
     RunMock([](eio_switch *sw) -> eio_err * {
-        EIO_TRY(Fork(sw, [] { return eio_fiber_await_cancel(); }, "cancelled"));
+        EIO_TRY(Fork(
+            sw, [] { return eio_fiber_await_cancel(); }, "cancelled"));
         eio_switch_fail(sw, eio_err_failure("stop"));
         Print("%s", Dump().c_str());
         return nullptr;
@@ -86,7 +91,9 @@ TEST_F(DumpTest, ACancelledScopeShowsItsReason) {
     )");
 }
 
-std::string Lines(const std::string &text) { return std::to_string(std::count(text.begin(), text.end(), '\n')); }
+std::string Lines(const std::string &text) {
+    return std::to_string(std::count(text.begin(), text.end(), '\n'));
+}
 
 eio_err *Nest(int depth) {
     if (depth == 0) {

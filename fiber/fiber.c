@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: ISC
-// Forks and the small operations of a fiber. What runs side by side in shapes (both, any, ...) is in combine.c.
+// Forks and the small operations of a fiber. What runs side by side in shapes (both, any, ...) is
+// in combine.c.
 //
-// A fork counts the fiber into its switch before it starts, and its finish function counts it out after its error went
-// into the switch; so a switch can't end in between. The child belongs to the switch's context, and inherits the
-// forking fiber's locals.
+// A fork counts the fiber into its switch before it starts, and its finish function counts it out
+// after its error went into the switch; so a switch can't end in between. The child belongs to the
+// switch's context, and inherits the forking fiber's locals.
 
 #include "eio/fiber.h"
 
@@ -16,7 +17,10 @@ static void fork_finish(struct eioi_fiber *self, eio_err *err) {
     eioi_switch_dec(sw);
 }
 
-/** Cancelled with Exit is how daemons are told to stop; without a reason, when there was no memory for one. */
+/**
+ * Cancelled with Exit is how daemons are told to stop; without a reason, when there was no memory
+ * for one.
+ */
 static bool is_stop(const eio_err *err) {
     if (!eio_err_is(err, &eio_err_cancelled))
         return false;
@@ -63,18 +67,22 @@ static eio_err *fork_on(eio_switch *sw, eio_fiber_fn *fn, const void *arg, size_
     return err;
 }
 
-eio_err *eio_fiber_fork(eio_switch *sw, eio_fiber_fn *fn, void *arg, const struct eio_fork_opts *opts) {
+eio_err *eio_fiber_fork(eio_switch *sw, eio_fiber_fn *fn, void *arg,
+                        const struct eio_fork_opts *opts) {
     return fork_on(sw, fn, arg, 0, 0, opts, fork_finish);
 }
 
-eio_err *eio_fiber_fork_copy(eio_switch *sw, eio_fiber_fn *fn, const void *arg, size_t len, size_t align,
-                             const struct eio_fork_opts *opts) {
-    EIO_ASSERT(len <= 1024, "a forked fiber's argument has %zu bytes; at most 1024 are copied", len);
-    EIO_ASSERT(align > 0 && align <= 64 && (align & (align - 1)) == 0, "an alignment of %zu can't be had", align);
+eio_err *eio_fiber_fork_copy(eio_switch *sw, eio_fiber_fn *fn, const void *arg, size_t len,
+                             size_t align, const struct eio_fork_opts *opts) {
+    EIO_ASSERT(len <= 1024, "a forked fiber's argument has %zu bytes; at most 1024 are copied",
+               len);
+    EIO_ASSERT(align > 0 && align <= 64 && (align & (align - 1)) == 0,
+               "an alignment of %zu can't be had", align);
     return fork_on(sw, fn, arg, len, align, opts, fork_finish);
 }
 
-eio_err *eio_fiber_fork_daemon(eio_switch *sw, eio_fiber_fn *fn, void *arg, const struct eio_fork_opts *opts) {
+eio_err *eio_fiber_fork_daemon(eio_switch *sw, eio_fiber_fn *fn, void *arg,
+                               const struct eio_fork_opts *opts) {
     return fork_on(sw, fn, arg, 0, 0, opts, daemon_finish);
 }
 
@@ -95,8 +103,8 @@ static eio_err *run_promised(void *arg) {
     return NULL;
 }
 
-eio_err *eio_fiber_fork_promise(eio_switch *sw, eio_fiber_fn *fn, void *arg, const struct eio_fork_opts *opts,
-                                eio_promise **out) {
+eio_err *eio_fiber_fork_promise(eio_switch *sw, eio_fiber_fn *fn, void *arg,
+                                const struct eio_fork_opts *opts, eio_promise **out) {
     eio_promise *promise;
     struct promised self = {.fn = fn, .arg = arg};
     EIO_TRY(eio_promise_create(sw, &promise, &self.resolver));
@@ -104,7 +112,8 @@ eio_err *eio_fiber_fork_promise(eio_switch *sw, eio_fiber_fn *fn, void *arg, con
     struct eio_fork_opts with_refused = opts == NULL ? (struct eio_fork_opts){0} : *opts;
     with_refused.refused = &refused;
     with_refused.on_refused = NULL;
-    EIO_TRY(eio_fiber_fork_copy(sw, run_promised, &self, sizeof self, _Alignof(struct promised), &with_refused));
+    EIO_TRY(eio_fiber_fork_copy(sw, run_promised, &self, sizeof self, _Alignof(struct promised),
+                                &with_refused));
     if (refused) {
         eio_promise_resolve_error(self.resolver, eio_switch_check(sw));
         EIO_TRY(refuse(arg, opts));

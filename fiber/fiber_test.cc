@@ -9,7 +9,9 @@ namespace {
 
 class FiberTest : public EioTest {};
 
-eio_err *Stop() { return eio_err_failure("stop"); }
+eio_err *Stop() {
+    return eio_err_failure("stop");
+}
 
 eio_err *Say(const char *text) {
     eio_traceln("%s", text);
@@ -60,7 +62,8 @@ TEST_F(FiberTest, AForkIsNoCancellationPoint) {
     RunMock([](eio_switch *outer) -> eio_err * {
         return SwitchRun([outer](eio_switch *inner) -> eio_err * {
             eio_switch_fail(inner, Stop());
-            EIO_TRY(Fork(outer, [] { return Say("run"); })); // the forker is cancelled, the switch is on
+            EIO_TRY(Fork(outer,
+                         [] { return Say("run"); })); // the forker is cancelled, the switch is on
             return nullptr;
         });
     });
@@ -105,13 +108,15 @@ eio_err *CheckCopy(void *arg) {
 TEST_F(FiberTest, ACopyHasItsSizeAndAlignment) {
     EXPECT_OK(EvalMock([](eio_switch *) -> eio_err * {
         for (size_t align = 1; align <= 64; align *= 2) {
-            for (size_t len : {size_t{1}, size_t{7}, size_t{63}, size_t{64}, size_t{1000}, size_t{1024}}) {
+            for (size_t len :
+                 {size_t{1}, size_t{7}, size_t{63}, size_t{64}, size_t{1000}, size_t{1024}}) {
                 check = {len, align, false};
                 EIO_TRY(SwitchRun([=](eio_switch *sw) -> eio_err * {
                     alignas(64) Filled original;
                     for (size_t i = 0; i < len; i++)
                         original.bytes[i] = static_cast<unsigned char>(i * 7 + 1);
-                    EIO_TRY(eio_fiber_fork_copy(sw, CheckCopy, original.bytes, len, align, nullptr));
+                    EIO_TRY(
+                        eio_fiber_fork_copy(sw, CheckCopy, original.bytes, len, align, nullptr));
                     memset(original.bytes, 0, len);
                     return nullptr;
                 }));
@@ -127,7 +132,8 @@ TEST_F(FiberTest, ACopyIsOnTheNewStack) {
     EXPECT_OK(EvalMock([](eio_switch *sw) -> eio_err * {
         long value = 1;
         auto on_own_stack = [](void *arg) -> eio_err * {
-            const intptr_t apart = static_cast<char *>(arg) - static_cast<char *>(__builtin_frame_address(0));
+            const intptr_t apart =
+                static_cast<char *>(arg) - static_cast<char *>(__builtin_frame_address(0));
             return apart > 0 && apart < 16384 ? nullptr : eio_err_failure("not on this stack");
         };
         return eio_fiber_fork_copy(sw, on_own_stack, &value, sizeof value, alignof(long), nullptr);
@@ -143,7 +149,8 @@ TEST_F(FiberDeathTest, ACopyHasLimits) {
             return eio_fiber_fork_copy(sw, CheckCopy, space.bytes, len, align, nullptr);
         }));
     };
-    EXPECT_DEATH(fork(1025, 1), "a forked fiber's argument has 1025 bytes; at most 1024 are copied");
+    EXPECT_DEATH(fork(1025, 1),
+                 "a forked fiber's argument has 1025 bytes; at most 1024 are copied");
     EXPECT_DEATH(fork(8, 128), "an alignment of 128 can't be had");
     EXPECT_DEATH(fork(8, 3), "an alignment of 3 can't be had");
     EXPECT_DEATH(fork(8, 0), "an alignment of 0 can't be had");
@@ -161,7 +168,9 @@ struct Refusal {
 };
 char argument[] = "the argument";
 
-eio_err *SayArg(void *arg) { return Say(static_cast<char *>(arg)); }
+eio_err *SayArg(void *arg) {
+    return Say(static_cast<char *>(arg));
+}
 
 // Trap 12
 TEST_F(FiberTest, AForkOnASwitchThatIsOffDoesNothingAndSaysSo) {
@@ -239,9 +248,12 @@ TEST_F(FiberTest, APromisedFibersErrorGoesToThePromiseOnly) {
     RunMock([](eio_switch *) -> eio_err * {
         return SwitchRun([](eio_switch *sw) -> eio_err * {
             eio_promise *bad, *good;
-            EIO_TRY(ForkPromise(sw, [] { return Stop(); }, &bad));
-            EIO_TRY(ForkPromise(sw, [] { return eio_fiber_yield(); }, &good));
-            eio_traceln("resolved: %d, %d", eio_promise_is_resolved(bad), eio_promise_is_resolved(good));
+            EIO_TRY(ForkPromise(
+                sw, [] { return Stop(); }, &bad));
+            EIO_TRY(ForkPromise(
+                sw, [] { return eio_fiber_yield(); }, &good));
+            eio_traceln("resolved: %d, %d", eio_promise_is_resolved(bad),
+                        eio_promise_is_resolved(good));
             eio_traceln("%s", TakeText(eio_promise_await(bad, nullptr)).c_str());
             eio_traceln("%s", TakeText(eio_promise_await(good, nullptr)).c_str());
             return eio_switch_check(sw);
@@ -261,7 +273,8 @@ TEST_F(FiberTest, APromisedForkTellsThatItWasNotRefused) {
         eio_fork_opts opts = {};
         opts.refused = &refused;
         eio_promise *promise;
-        EIO_TRY(eio_fiber_fork_promise(sw, [](void *) { return eio_fiber_yield(); }, nullptr, &opts, &promise));
+        EIO_TRY(eio_fiber_fork_promise(
+            sw, [](void *) { return eio_fiber_yield(); }, nullptr, &opts, &promise));
         return refused ? eio_err_failure("refused") : nullptr;
     }));
 }
@@ -362,7 +375,8 @@ TEST_F(FiberTest, ADaemonsErrorWhileItStopsFailsTheSwitch) {
 TEST_F(FiberTest, ADaemonThatReturnsAnotherScopesCancelledFailsTheSwitch) {
     RunMock([](eio_switch *) -> eio_err * {
         return SwitchRun([](eio_switch *sw) -> eio_err * {
-            return ForkDaemon(sw, [] { return eio_err_cancelled_new(eio_err_const(&eio_err_exit)); });
+            return ForkDaemon(sw,
+                              [] { return eio_err_cancelled_new(eio_err_const(&eio_err_exit)); });
         });
     });
     EXPECT_TRACE(R"(
@@ -441,7 +455,8 @@ TEST_F(FiberTest, IdsAreUniqueAndStay) {
             }));
         }
         const bool unique = ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2];
-        return unique && ids[0] != 0 && ids[0] != eio_fiber_id() ? nullptr : eio_err_failure("not unique");
+        return unique && ids[0] != 0 && ids[0] != eio_fiber_id() ? nullptr
+                                                                 : eio_err_failure("not unique");
     }));
 }
 
@@ -454,7 +469,7 @@ TEST_F(FiberTest, OutsideALoopThereIsNoFiber) {
 }
 
 TEST_F(FiberTest, ManyFibersWaitAndAreWokenOrCancelled) {
-    const size_t count = FiberCount(10000);
+    const size_t count = HowMany(kFibers);
     size_t woken = 0, cancelled = 0;
     EXPECT_ERR_TEXT(EvalMock([&](eio_switch *outer) -> eio_err * {
                         eio_promise *promise;
@@ -487,7 +502,7 @@ eio_err *Chain(eio_switch *sw, size_t depth) {
 }
 
 TEST_F(FiberTest, ForksNestAsDeepAsThereIsMemory) {
-    EXPECT_OK(EvalMock([](eio_switch *sw) { return Chain(sw, FiberCount(10000)); }));
+    EXPECT_OK(EvalMock([](eio_switch *sw) { return Chain(sw, HowMany(kFibers)); }));
 }
 
 // Scopes nest as deep as the stack allows; a fiber that needs more says so when it is forked.
@@ -504,10 +519,11 @@ eio_err *NestSwitches(size_t depth) {
 TEST_F(FiberTest, TenThousandScopesNest) {
     RunMock([](eio_switch *sw) -> eio_err * {
         static size_t depth;
-        depth = FiberCount(10000);
+        depth = HowMany(kFibers);
         eio_fork_opts opts = {};
         opts.stack_bytes = size_t{64} << 20;
-        return eio_fiber_fork(sw, [](void *) { return NestSwitches(depth); }, nullptr, &opts);
+        return eio_fiber_fork(
+            sw, [](void *) { return NestSwitches(depth); }, nullptr, &opts);
     });
     EXPECT_TRACE(R"(
         +bottom

@@ -31,18 +31,18 @@ typedef void eioi_fiber_finish_fn(struct eioi_fiber *self, eio_err *err);
 
 /** A fiber. It stands at the top of its own stack, so that an idle fiber touches one page. */
 struct eioi_fiber {
-    void *sp;                      // saved stack pointer while suspended
-    struct eioi_fiber *next;       // in the run queue, or in the pool of free stacks
-    struct eioi_waiter *waiter;    // what it waits on; NULL while running or ready
-    struct eio_cancel *cc;         // its context now
-    struct eioi_list cc_node;      // in cc->fibers
+    void *sp;                       // saved stack pointer while suspended
+    struct eioi_fiber *next;        // in the run queue, or in the pool of free stacks
+    struct eioi_waiter *waiter;     // what it waits on; NULL while running or ready
+    struct eio_cancel *cc;          // its context now
+    struct eioi_list cc_node;       // in cc->fibers
     struct eioi_fiber *cancel_next; // in the list that eio_cancel_cancel makes
-    struct eioi_local *locals;     // innermost binding
+    struct eioi_local *locals;      // innermost binding
     eio_fiber_fn *fn;
     void *arg;
     eioi_fiber_finish_fn *finish;
-    void *owner;                   // finish's: the switch, or the branch of a race
-    struct eioi_slab *slab;        // where the stack came from
+    void *owner;            // finish's: the switch, or the branch of a race
+    struct eioi_slab *slab; // where the stack came from
     uint64_t id;
     char name[24];
 #ifdef EIOI_ASAN
@@ -55,11 +55,14 @@ struct eioi_fiber {
 #endif
 };
 
-/** A domain: a thread's loop. Everything but `inbox` and `pokers` is touched by that thread only. */
+/**
+ * A domain: a thread's loop. Everything but `inbox` and `pokers` is touched by that thread only.
+ */
 struct eioi_sched {
     struct eioi_fiber *current;
-    struct eioi_fiber *run_head, *run_tail; // ready fibers; run_tail is valid when run_head isn't NULL
-    unsigned budget;                        // resumptions until the next look at the backend
+    struct eioi_fiber *run_head,
+        *run_tail;   // ready fibers; run_tail is valid when run_head isn't NULL
+    unsigned budget; // resumptions until the next look at the backend
     unsigned id;
     struct eioi_heap timers;
     const struct eioi_backend_ops *ops;
@@ -71,8 +74,9 @@ struct eioi_sched {
     struct eioi_fiber thread; // stands for the thread's own stack
     eio_err *result;
     bool deadlocked;
-    bool abandoned; // a deadlock that cancellation could not end: the rest of the fibers is given up
-    int64_t trim_at; // when idle stacks give their pages back; INT64_MAX: nothing to give
+    bool
+        abandoned; // a deadlock that cancellation could not end: the rest of the fibers is given up
+    int64_t trim_at;        // when idle stacks give their pages back; INT64_MAX: nothing to give
     struct eioi_mpsc inbox; // messages from other threads
     atomic_int pokers;      // threads inside eioi_post for this domain
 };
@@ -97,15 +101,22 @@ static inline void eioi_run_push_head(struct eioi_sched *s, struct eioi_fiber *f
     s->run_head = f;
 }
 
-/** Leaves the running fiber, which is in the run queue or waits, for the next ready one; returns when it is resumed. */
+/**
+ * Leaves the running fiber, which is in the run queue or waits, for the next ready one; returns
+ * when it is resumed.
+ */
 void eioi_park(struct eioi_sched *s);
 /** The running fiber's turn is over: the last of the queue, then the next ready one. */
 void eioi_yield_turn(struct eioi_sched *s);
 /** Ends the running fiber; its stack goes back to the pool. */
 _Noreturn void eioi_fiber_exit(struct eioi_sched *s);
-/** Starts a fiber in `cc` at once; the caller becomes the head of the queue. `copy_len` 0: `arg` is passed as it is. */
-EIO_MUST_USE eio_err *eioi_fiber_start(struct eio_cancel *cc, eio_fiber_fn *fn, const void *arg, size_t copy_len,
-                                       size_t copy_align, const struct eio_fork_opts *opts,
+/**
+ * Starts a fiber in `cc` at once; the caller becomes the head of the queue. `copy_len` 0: `arg` is
+ * passed as it is.
+ */
+EIO_MUST_USE eio_err *eioi_fiber_start(struct eio_cancel *cc, eio_fiber_fn *fn, const void *arg,
+                                       size_t copy_len, size_t copy_align,
+                                       const struct eio_fork_opts *opts,
                                        eioi_fiber_finish_fn *finish, void *owner);
 
 /** Opens a context below the running fiber's and moves the fiber into it. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: ISC
-// Fiber-local values: a chain of counted bindings, innermost first. A fork shares its parent's chain; leaving the scope of
-// a binding takes it off this fiber's chain only, so those forked meanwhile keep it, and the last one frees the value.
+// Fiber-local values: a chain of counted bindings, innermost first. A fork shares its parent's
+// chain; leaving the scope of a binding takes it off this fiber's chain only, so those forked
+// meanwhile keep it, and the last one frees the value.
 
 #include "eio/fiber.h"
 
@@ -43,8 +44,8 @@ void *eio_fiber_local(const eio_local_key *key) {
     return s == NULL ? NULL : eioi_local_get(s->current, key);
 }
 
-eio_err *eio_fiber_with_local(const eio_local_key *key, void *value, void (*free_fn)(void *value), eio_call_fn *fn,
-                              void *arg) {
+eio_err *eio_fiber_with_local(const eio_local_key *key, void *value, void (*free_fn)(void *value),
+                              eio_call_fn *fn, void *arg) {
     struct eioi_fiber *f = eioi_sched_require(__func__)->current;
     struct eioi_local *local = eioi_alloc(sizeof *local);
     if (local == NULL) {
@@ -52,7 +53,8 @@ eio_err *eio_fiber_with_local(const eio_local_key *key, void *value, void (*free
             free_fn(value);
         return eio_err_const(&eio_err_out_of_memory);
     }
-    *local = (struct eioi_local){.refs = 1, .outer = f->locals, .key = key, .value = value, .free_fn = free_fn};
+    *local = (struct eioi_local){
+        .refs = 1, .outer = f->locals, .key = key, .value = value, .free_fn = free_fn};
     f->locals = local; // takes the outer chain's reference over
     eio_err *err = fn(arg);
     f->locals = eioi_locals_ref(local->outer);

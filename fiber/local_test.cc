@@ -12,14 +12,16 @@ const eio_local_key colour = {"colour"};
 const eio_local_key size_key = {"size"};
 
 template <class F> eio_err *With(const eio_local_key *key, const char *value, F &&f) {
-    return eio_fiber_with_local(key, const_cast<char *>(value), nullptr, Fn<F>::Call, Fn<F>::Arg(f));
+    return eio_fiber_with_local(key, const_cast<char *>(value), nullptr, Fn<F>::Call,
+                                Fn<F>::Arg(f));
 }
 
 /// A value whose end is traced.
 template <class F> eio_err *WithFreed(const eio_local_key *key, const char *value, F &&f) {
     return eio_fiber_with_local(
         key, const_cast<char *>(value),
-        [](void *v) { eio_traceln("free %s", static_cast<char *>(v)); }, Fn<F>::Call, Fn<F>::Arg(f));
+        [](void *v) { eio_traceln("free %s", static_cast<char *>(v)); }, Fn<F>::Call,
+        Fn<F>::Arg(f));
 }
 
 eio_err *Show(const char *who) {
@@ -34,9 +36,8 @@ TEST_F(LocalTest, ABindingHoldsInItsScopeAndInnerOnesHideIt) {
         Show("before");
         EIO_TRY(With(&colour, "red", []() -> eio_err * {
             Show("outer");
-            EIO_TRY(With(&size_key, "big", [] {
-                return With(&colour, "blue", [] { return Show("inner"); });
-            }));
+            EIO_TRY(With(&size_key, "big",
+                         [] { return With(&colour, "blue", [] { return Show("inner"); }); }));
             return Show("outer again");
         }));
         return Show("after");
@@ -176,7 +177,8 @@ TEST_F(LocalTest, WithoutMemoryTheValueIsFreedAndTheScopeNotRun) {
                    Faults faults([](const std::string &) { return ENOMEM; });
                    auto body = [] { return eio_err_failure("was run"); };
                    return eio_fiber_with_local(
-                       &colour, &freed, [](void *value) { *static_cast<std::string *>(value) = "freed"; },
+                       &colour, &freed,
+                       [](void *value) { *static_cast<std::string *>(value) = "freed"; },
                        Fn<decltype(body)>::Call, &body);
                }),
                &eio_err_out_of_memory);
@@ -185,7 +187,8 @@ TEST_F(LocalTest, WithoutMemoryTheValueIsFreedAndTheScopeNotRun) {
 
 TEST_F(LocalTest, NullIsAValue) {
     RunMock([](eio_switch *) -> eio_err * {
-        return With(&colour, "red", [] { return With(&colour, nullptr, [] { return Show("hidden"); }); });
+        return With(&colour, "red",
+                    [] { return With(&colour, nullptr, [] { return Show("hidden"); }); });
     });
     EXPECT_TRACE(R"(
         +hidden: none, none

@@ -22,7 +22,8 @@ eio_err *Say(const char *text) {
 TEST_F(LoopTest, ALoopReturnsWhatItsMainFunctionReturns) {
     TestLoop loop;
     EXPECT_OK(loop.Run([]() -> eio_err * { return nullptr; }));
-    EXPECT_ERR_TEXT(loop.Run([]() -> eio_err * { return eio_err_failure("no"); }), "Failure(\"no\")");
+    EXPECT_ERR_TEXT(loop.Run([]() -> eio_err * { return eio_err_failure("no"); }),
+                    "Failure(\"no\")");
     EXPECT_OK(loop.Run([]() -> eio_err * { return eio_fiber_yield(); }));
 }
 
@@ -52,7 +53,9 @@ TEST_F(LoopTest, AFailedStartIsAnErrorAndLeavesNothing) {
         TestLoop loop;
         Faults faults([&](const std::string &point) { return point == name ? ENOMEM : 0; });
         eio_err *err = loop.Run([]() -> eio_err * { return eio_err_failure("was run"); });
-        EXPECT_TRUE(eio_err_is(err, &eio_err_out_of_memory) || eio_err_is(err, &eio_err_stack_limit)) << name;
+        EXPECT_TRUE(eio_err_is(err, &eio_err_out_of_memory) ||
+                    eio_err_is(err, &eio_err_stack_limit))
+            << name;
         eio_err_drop(err);
     }
 }
@@ -80,7 +83,9 @@ TEST_F(LoopTest, ADeadlockIsReportedAndUnwindsEverything) {
         });
     });
     const std::string report = testing::internal::GetCapturedStderr();
-    EXPECT_EQ(report.find("eio: deadlock: every fiber waits, and nothing is left that could wake one\n"), 0u);
+    EXPECT_EQ(
+        report.find("eio: deadlock: every fiber waits, and nothing is left that could wake one\n"),
+        0u);
     EXPECT_NE(report.find("'main' waits for promise\n"), std::string::npos) << report;
     EXPECT_NE(report.find("'waiter' waits for promise\n"), std::string::npos) << report;
     EXPECT_TRACE(R"(
@@ -146,7 +151,8 @@ TEST_F(LoopTest, UnwindingMaySleepAndYield) {
 TEST_F(LoopDeathTest, ADeadlockThatCancellationCantEndIsGivenUp) {
     EXPECT_EXIT(GiveUp(), testing::ExitedWithCode(0),
                 "^eio: deadlock: [^:]*domain[^:]*'main' waits for cancellation[^:]*"
-                "\\+this one is told\nException: Eio_mock__Backend.Deadlock_detected.\n- : unit = \\(\\)\n$");
+                "\\+this one is told\nException: Eio_mock__Backend.Deadlock_detected.\n- : unit = "
+                "\\(\\)\n$");
 }
 
 TEST_F(LoopTest, ADeadlockFoundByAnEndingFiberIsOneToo) {
@@ -259,7 +265,8 @@ TEST_F(LoopDeathTest, OutsideALoopNothingWaits) {
     EXPECT_DEATH(eio_err_drop(eio_fiber_await_cancel()), "was called outside a loop");
     EXPECT_DEATH(eio_err_drop(SwitchRun([](eio_switch *) -> eio_err * { return nullptr; })),
                  "was called outside a loop");
-    EXPECT_DEATH(eio_err_drop(Protect([]() -> eio_err * { return nullptr; })), "was called outside a loop");
+    EXPECT_DEATH(eio_err_drop(Protect([]() -> eio_err * { return nullptr; })),
+                 "was called outside a loop");
     EXPECT_DEATH((void)eioi_now(), "eioi_now was called outside a loop");
 }
 
@@ -337,9 +344,12 @@ template <class F> void Elsewhere(bool with_loop, F f) {
 TEST_F(LoopDeathTest, SwitchesBelongToTheirDomain) {
     auto nothing = [](void *) -> eio_err * { return nullptr; };
     for (bool with_loop : {false, true}) {
-        EXPECT_DEATH(Elsewhere(with_loop, [](eio_switch *sw, eio_cancel *) { eio_switch_fail(sw, eio_err_failure("x")); }),
-                     "Switch accessed from wrong domain!");
-        EXPECT_DEATH(Elsewhere(with_loop, [](eio_switch *sw, eio_cancel *) { eio_err_drop(eio_switch_check(sw)); }),
+        EXPECT_DEATH(
+            Elsewhere(with_loop, [](eio_switch *sw,
+                                    eio_cancel *) { eio_switch_fail(sw, eio_err_failure("x")); }),
+            "Switch accessed from wrong domain!");
+        EXPECT_DEATH(Elsewhere(with_loop, [](eio_switch *sw,
+                                             eio_cancel *) { eio_err_drop(eio_switch_check(sw)); }),
                      "Switch accessed from wrong domain!");
         EXPECT_DEATH(Elsewhere(with_loop,
                                [=](eio_switch *sw, eio_cancel *) {
@@ -380,7 +390,10 @@ TEST_F(LoopDeathTest, HooksBelongToTheirSwitchsDomain) {
 
 TEST_F(LoopDeathTest, ContextsBelongToTheirDomain) {
     for (bool with_loop : {false, true}) {
-        EXPECT_DEATH(Elsewhere(with_loop, [](eio_switch *, eio_cancel *cc) { eio_cancel_cancel(cc, eio_err_failure("x")); }),
+        EXPECT_DEATH(Elsewhere(with_loop,
+                               [](eio_switch *, eio_cancel *cc) {
+                                   eio_cancel_cancel(cc, eio_err_failure("x"));
+                               }),
                      "Cancellation context accessed from wrong domain!");
     }
 }

@@ -10,7 +10,10 @@
 
 EIO_BEGIN_DECLS
 
-/** Forks two fibers with EIO_FORK, changes the original values meanwhile; the fibers trace their arguments late. */
+/**
+ * Forks two fibers with EIO_FORK, changes the original values meanwhile; the fibers trace their
+ * arguments late.
+ */
 EIO_MUST_USE eio_err *probe_fork_by_value(eio_switch *sw);
 /** EIO_SWITCH_NEW of an object that should be all zeros; Failure when it isn't. */
 EIO_MUST_USE eio_err *probe_switch_new(eio_switch *sw);

@@ -22,12 +22,16 @@ const auto Everything = [](eio_switch *outer) -> eio_err * {
         EIO_TRY(Fork(sw, [=] { return eio_promise_await(promise, nullptr); }));
         long copied = 5;
         auto check_copy = [](void *arg) {
-            return *static_cast<long *>(arg) == 5 ? eio_fiber_yield() : eio_err_failure("not copied");
+            return *static_cast<long *>(arg) == 5 ? eio_fiber_yield()
+                                                  : eio_err_failure("not copied");
         };
-        EIO_TRY(eio_fiber_fork_copy(sw, check_copy, &copied, sizeof copied, alignof(long), nullptr));
-        EIO_TRY(ForkPromise(sw, []() -> eio_err * { return eio_fiber_yield(); }, &promised));
+        EIO_TRY(
+            eio_fiber_fork_copy(sw, check_copy, &copied, sizeof copied, alignof(long), nullptr));
+        EIO_TRY(ForkPromise(
+            sw, []() -> eio_err * { return eio_fiber_yield(); }, &promised));
         auto nothing = []() -> eio_err * { return eio_fiber_yield(); };
-        EIO_TRY(eio_fiber_with_local(&key, memory, [](void *) {}, Fn<decltype(nothing)>::Call, &nothing));
+        EIO_TRY(eio_fiber_with_local(
+            &key, memory, [](void *) {}, Fn<decltype(nothing)>::Call, &nothing));
         char prefix[] = "[prefix] ";
         EIO_TRY(eio_with_trace_prefix(TextPrefix, prefix, Fn<decltype(nothing)>::Call, &nothing));
         EIO_TRY(Both(nothing, nothing));
@@ -61,10 +65,12 @@ const auto Trouble = [](eio_switch *, const eio_env *env) -> eio_err * {
             }));
         }
         eio_promise *promise;
-        EIO_TRY(ForkPromise(sw, [] { return eio_fiber_await_cancel(); }, &promise));
+        EIO_TRY(ForkPromise(
+            sw, [] { return eio_fiber_await_cancel(); }, &promise));
         eio_switch_fail(sw, eio_err_failure("stop"));
         eio_err *cleaned = eio_fiber_check();
-        eio_cleanup(&cleaned, [](void *) { return eio_fiber_yield(); }, nullptr);
+        eio_cleanup(
+            &cleaned, [](void *) { return eio_fiber_yield(); }, nullptr);
         return cleaned;
     });
 };
@@ -110,36 +116,39 @@ bool IsForWantOf(const eio_err *err) {
 
 TEST_F(OomTest, EachFaultReachesTheCallerAndLeavesNothing) {
     TestLoop loop;
-    FailEach(false, [&] { return loop.Run([] { return SwitchRun(Everything); }); },
-             [](const std::string &point, const eio_err *err) {
-                 // A mapping that is refused is tried again, smaller.
-                 if (point.empty() || point == "mmap")
-                     EXPECT_EQ(Text(err), "ok") << point;
-                 else
-                     EXPECT_TRUE(IsForWantOf(err)) << point << ": " << Text(err);
-             });
+    FailEach(
+        false, [&] { return loop.Run([] { return SwitchRun(Everything); }); },
+        [](const std::string &point, const eio_err *err) {
+            // A mapping that is refused is tried again, smaller.
+            if (point.empty() || point == "mmap")
+                EXPECT_EQ(Text(err), "ok") << point;
+            else
+                EXPECT_TRUE(IsForWantOf(err)) << point << ": " << Text(err);
+        });
 }
 
 TEST_F(OomTest, WhenEverythingFailsFromSomePointOnTheCallerHearsOfIt) {
     TestLoop loop;
-    FailEach(true, [&] { return loop.Run([] { return SwitchRun(Everything); }); },
-             [](const std::string &point, const eio_err *err) {
-                 if (point.empty())
-                     EXPECT_EQ(Text(err), "ok");
-                 else
-                     EXPECT_TRUE(IsForWantOf(err)) << point << ": " << Text(err);
-             });
+    FailEach(
+        true, [&] { return loop.Run([] { return SwitchRun(Everything); }); },
+        [](const std::string &point, const eio_err *err) {
+            if (point.empty())
+                EXPECT_EQ(Text(err), "ok");
+            else
+                EXPECT_TRUE(IsForWantOf(err)) << point << ": " << Text(err);
+        });
 }
 
 // Errors lose what they can't hold (a reason, a text, the younger of two), but there is one, and it ends.
 TEST_F(OomTest, CancellationWorksWithoutMemory) {
     for (bool onwards : {false, true}) {
-        FailEach(onwards, [] { return EvalMockFull(Trouble); },
-                 [](const std::string &point, const eio_err *err) {
-                     EXPECT_NE(err, nullptr) << point;
-                     EXPECT_FALSE(eio_err_is(err, &eio_err_deadlock_detected)) << point;
-                     EXPECT_FALSE(eio_err_is(err, &eio_err_cancelled)) << point;
-                 });
+        FailEach(
+            onwards, [] { return EvalMockFull(Trouble); },
+            [](const std::string &point, const eio_err *err) {
+                EXPECT_NE(err, nullptr) << point;
+                EXPECT_FALSE(eio_err_is(err, &eio_err_deadlock_detected)) << point;
+                EXPECT_FALSE(eio_err_is(err, &eio_err_cancelled)) << point;
+            });
     }
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: ISC
 // Promises.
 //
-// Pending -> resolved, once. The lock guards the list of waiters and the change of state; the state itself is read without
-// it. Who takes the waiters off the list, under the lock, has to wake them: a cancel that comes later finds the promise
-// resolved and leaves its waiter alone. Value and error don't change once the state says resolved.
+// Pending -> resolved, once. The lock guards the list of waiters and the change of state; the state
+// itself is read without it. Who takes the waiters off the list, under the lock, has to wake them:
+// a cancel that comes later finds the promise resolved and leaves its waiter alone. Value and error
+// don't change once the state says resolved.
 
 #include "eio/promise.h"
 
@@ -35,7 +36,8 @@ static eio_err *release_hook(eio_hook *hook) {
     return NULL;
 }
 
-eio_err *eio_promise_create(eio_switch *sw, eio_promise **out, eio_promise_resolver **out_resolver) {
+eio_err *eio_promise_create(eio_switch *sw, eio_promise **out,
+                            eio_promise_resolver **out_resolver) {
     eio_promise *self = eioi_alloc(sizeof *self);
     if (self == NULL)
         return eio_err_const(&eio_err_out_of_memory);
@@ -79,7 +81,8 @@ static bool try_settle(eio_promise *self, void *value, eio_err *err) {
         eioi_list_push_tail(&woken, node);
     atomic_store_explicit(&self->resolved, true, memory_order_release);
     eioi_spin_unlock(&self->lock);
-    // A woken fiber of another domain may give up its reference before this returns: `self` isn't used any more.
+    // A woken fiber of another domain may give up its reference before this returns: `self` isn't
+    // used any more.
     for (struct eioi_list *node; (node = eioi_list_pop_head(&woken)) != NULL;)
         eioi_wake_any(EIOI_CONTAINER_OF(node, struct eioi_waiter, node), NULL);
     return true;

@@ -3,8 +3,8 @@
 #define EIO_PROMISE_H
 
 /*
- * A result that will be there once. Any number of fibers of any domains may wait for it; one, of any domain or thread,
- * resolves it.
+ * A result that will be there once. Any number of fibers of any domains may wait for it; one, of
+ * any domain or thread, resolves it.
  *
  *     eio_promise *done;
  *     eio_promise_resolver *set_done;
@@ -30,31 +30,39 @@ typedef struct eio_promise_resolver eio_promise_resolver;
 /**
  * A promise that nobody has resolved yet.
  *
- * Suspends:  never.
- * Errors:    Out_of_memory.
- * Owner:     `sw` holds one reference until it ends; who uses it longer, or from another domain, takes one of his own.
+ * Suspends:  never. Errors:    Out_of_memory. Owner:     `sw` holds one reference until it ends;
+ * who uses it longer, or from another domain, takes one of his own.
  */
-EIO_API EIO_MUST_USE eio_err *eio_promise_create(eio_switch *sw, eio_promise **out, eio_promise_resolver **out_resolver);
+EIO_API EIO_MUST_USE eio_err *eio_promise_create(eio_switch *sw, eio_promise **out,
+                                                 eio_promise_resolver **out_resolver);
 /** One more reference; returns `self`. Any thread. Suspends: never. */
 EIO_API eio_promise *eio_promise_ref(eio_promise *self);
 /** Gives a reference up; NULL is fine. Any thread. Suspends: never. */
 EIO_API void eio_promise_unref(eio_promise *self);
 
 /**
- * Waits until the promise is resolved; then returns its error (a reference of one's own), or sets `*out_value` (may be
- * NULL) to its value.
+ * Waits until the promise is resolved; then returns its error (a reference of one's own), or sets
+ * `*out_value` (may be NULL) to its value.
  *
- * Suspends:  until resolved. Not at all, without a look at cancellation, when it is resolved already.
- * Errors:    what it was resolved with; Cancelled.
- * Owner:     who resolved it guarantees that the value outlives those who wait.
- * Domain:    any.
+ * Suspends:  until resolved. Not at all, without a look at cancellation, when it is resolved
+ * already. Errors:    what it was resolved with; Cancelled. Owner:     who resolved it guarantees
+ * that the value outlives those who wait. Domain:    any.
  */
 EIO_API EIO_MUST_USE eio_err *eio_promise_await(eio_promise *self, void **out_value);
-/** Resolves with a value. Resolving twice is a broken program (asserted). Any thread. Suspends: never. */
+/**
+ * Resolves with a value. Resolving twice is a broken program (asserted). Any thread. Suspends:
+ * never.
+ */
 EIO_API void eio_promise_resolve(eio_promise_resolver *self, void *value);
-/** Resolves with an error, which it takes over. Resolving twice is asserted. Any thread. Suspends: never. */
+/**
+ * Resolves with an error, which it takes over. Resolving twice is asserted. Any thread. Suspends:
+ * never.
+ */
 EIO_API void eio_promise_resolve_error(eio_promise_resolver *self, eio_err *err);
-/** As `eio_promise_resolve`, for races: false, and nothing done, when it is resolved already. Suspends: never. */
+/**
+ * As `eio_promise_resolve`, for races: false, and nothing done, when it is resolved already.
+ * Suspends: never.
+ */
 EIO_API bool eio_promise_try_resolve(eio_promise_resolver *self, void *value);
 /** As `eio_promise_resolve_error`, for races; takes `err` over in any case. Suspends: never. */
 EIO_API bool eio_promise_try_resolve_error(eio_promise_resolver *self, eio_err *err);

@@ -13,7 +13,9 @@ struct Made {
     eio_promise_resolver *resolver;
 };
 
-eio_err *Make(eio_switch *sw, Made *out) { return eio_promise_create(sw, &out->promise, &out->resolver); }
+eio_err *Make(eio_switch *sw, Made *out) {
+    return eio_promise_create(sw, &out->promise, &out->resolver);
+}
 
 eio_err *Await(const char *name, eio_promise *promise) {
     eio_err *err = eio_promise_await(promise, nullptr);

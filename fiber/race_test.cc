@@ -8,7 +8,9 @@ namespace {
 
 class RaceTest : public EioTest {};
 
-eio_err *Fail(const char *text) { return eio_err_failure("%s", text); }
+eio_err *Fail(const char *text) {
+    return eio_err_failure("%s", text);
+}
 
 eio_err *Say(const char *text) {
     eio_traceln("%s", text);
@@ -37,7 +39,9 @@ std::vector<eio_call> Discarding(std::vector<Branch> &branches) {
     std::vector<eio_call> calls;
     for (Branch &branch : branches) {
         calls.push_back({[](void *arg) { return static_cast<Branch *>(arg)->fn(); }, &branch,
-                         [](void *arg) { eio_traceln("discard %s", static_cast<Branch *>(arg)->name.c_str()); }});
+                         [](void *arg) {
+                             eio_traceln("discard %s", static_cast<Branch *>(arg)->name.c_str());
+                         }});
     }
     return calls;
 }
@@ -63,9 +67,11 @@ eio_err *AnyOf(std::vector<Branch> branches) {
 TEST_F(RaceTest, TheFirstSuccessCancelsTheOtherWithNotFirst) {
     RunMock([](eio_switch *) -> eio_err * {
         size_t winner = 99;
-        EIO_TRY(First([]() -> eio_err * { return eio_fiber_yield(); }, [] { return AwaitAndSay("g"); }, &winner));
+        EIO_TRY(First([]() -> eio_err * { return eio_fiber_yield(); },
+                      [] { return AwaitAndSay("g"); }, &winner));
         eio_traceln("winner %zu", winner);
-        EIO_TRY(First([] { return AwaitAndSay("f"); }, []() -> eio_err * { return nullptr; }, &winner));
+        EIO_TRY(
+            First([] { return AwaitAndSay("f"); }, []() -> eio_err * { return nullptr; }, &winner));
         eio_traceln("winner %zu", winner);
         return nullptr;
     });
@@ -162,8 +168,8 @@ TEST_F(RaceTest, ErrorsAreCombinedInTheOrderInWhichTheyCame) {
             eio_err_drop(eio_fiber_await_cancel());
             return Fail(text);
         };
-        return Any({[=] { return fail_when_cancelled("second"); }, [=] { return fail_when_cancelled("third"); },
-                    [] { return Fail("first"); }});
+        return Any({[=] { return fail_when_cancelled("second"); },
+                    [=] { return fail_when_cancelled("third"); }, [] { return Fail("first"); }});
     });
     EXPECT_TRACE(R"(
         Exception:
@@ -226,12 +232,11 @@ TEST_F(RaceTest, WhatNAnyKeptIsDiscardedWhenItFails) {
 TEST_F(RaceTest, ASuccessIsReturnedThoughTheCallerWasCancelledMeanwhile) {
     RunMock([](eio_switch *) -> eio_err * {
         return CancelSub([](eio_cancel *cc) -> eio_err * {
-            EIO_TRY(AnyOf({{"a", [] { return AwaitAndSay("a"); }},
-                           {"b",
-                            [cc]() -> eio_err * {
-                                eio_cancel_cancel(cc, Fail("stop"));
-                                return nullptr;
-                            }}}));
+            EIO_TRY(AnyOf({{"a", [] { return AwaitAndSay("a"); }}, {"b", [cc]() -> eio_err * {
+                                                                        eio_cancel_cancel(
+                                                                            cc, Fail("stop"));
+                                                                        return nullptr;
+                                                                    }}}));
             return Say("returned");
         });
     });
@@ -246,11 +251,11 @@ TEST_F(RaceTest, ASuccessIsReturnedThoughTheCallerWasCancelledMeanwhile) {
 TEST_F(RaceTest, WithoutASuccessACancelledCallerGetsCancelled) {
     RunMock([](eio_switch *) -> eio_err * {
         return CancelSub([](eio_cancel *cc) -> eio_err * {
-            return AnyOf({{"a", [] { return AwaitAndSay("a"); }},
-                          {"b", [cc]() -> eio_err * {
-                               eio_cancel_cancel(cc, Fail("stop"));
-                               return AwaitAndSay("b");
-                           }}});
+            return AnyOf({{"a", [] { return AwaitAndSay("a"); }}, {"b", [cc]() -> eio_err * {
+                                                                       eio_cancel_cancel(
+                                                                           cc, Fail("stop"));
+                                                                       return AwaitAndSay("b");
+                                                                   }}});
         });
     });
     EXPECT_TRACE(R"(
@@ -278,7 +283,8 @@ TEST_F(RaceTest, AnErrorBesideTheCallersCancellationIsReturned) {
 
 TEST_F(RaceTest, ACancelledFromElsewhereIsAnErrorWhileTheRaceIsOn) {
     RunMock([](eio_switch *) -> eio_err * {
-        return First([] { return AwaitAndSay("f"); }, [] { return eio_err_cancelled_new(Fail("elsewhere")); });
+        return First([] { return AwaitAndSay("f"); },
+                     [] { return eio_err_cancelled_new(Fail("elsewhere")); });
     });
     EXPECT_TRACE(R"(
         +f: Cancelled: Cancelled: Failure("elsewhere")

@@ -12,7 +12,7 @@ namespace {
 
 class RemoteTest : public EioTest {};
 
-constexpr int kRounds = kSanitized ? 500 : 2000;
+constexpr size_t kRounds = (kSanitized ? kCrossDomainRounds.sanitized : kCrossDomainRounds.plain) / 10;
 
 /// A thread with a loop of its own that other threads wake.
 class Domain {
@@ -128,7 +128,7 @@ TEST_F(RemoteTest, AResolveAndACancelRaceAndOneOfThemWins) {
                                     round = i + 1;
                                     while (answer <= i)
                                         std::this_thread::yield();
-                                    linger(i * 131 % 3000);
+                                    linger(i * 131 % 20000);
                                     eio_cancel_cancel(cc, eio_err_failure("stop"));
                                     return nullptr;
                                 });
@@ -144,11 +144,11 @@ TEST_F(RemoteTest, AResolveAndACancelRaceAndOneOfThemWins) {
             while (round <= i)
                 std::this_thread::yield();
             answer = i + 1;
-            linger(i * 71 % 3000);
+            linger(i * 71 % 20000);
             eio_promise_resolve(promises.Resolver(i), nullptr);
         }
     }
-    EXPECT_EQ(resolved + cancelled, static_cast<size_t>(kRounds));
+    EXPECT_EQ(resolved + cancelled, kRounds);
     printf("%zu resolved, %zu cancelled\n", resolved, cancelled);
 }
 
@@ -177,7 +177,7 @@ TEST_F(RemoteTest, OnlyOneOfManyResolversWins) {
         b.join();
         c.join();
     }
-    EXPECT_EQ(won, kRounds);
+    EXPECT_EQ(static_cast<size_t>(won), kRounds);
 }
 
 /// Waits that other threads end.
@@ -252,20 +252,28 @@ void Stress(size_t domains, size_t fibers, size_t rounds, size_t wakers) {
 }
 
 // With one fiber the loop sleeps each time: no wake-up may be lost.
-TEST_F(RemoteTest, ALoopThatSleepsIsWokenEachTime) { Stress(1, 1, kRounds, 1); }
+TEST_F(RemoteTest, ALoopThatSleepsIsWokenEachTime) {
+    Stress(1, 1, kRounds, 1);
+}
 
-TEST_F(RemoteTest, ManyThreadsWakeManyFibers) { Stress(1, 100, kRounds / 50, 3); }
+TEST_F(RemoteTest, ManyThreadsWakeManyFibers) {
+    Stress(1, 100, kRounds / 50, 3);
+}
 
-TEST_F(RemoteTest, ManyThreadsWakeManyFibersOfManyDomains) { Stress(3, 50, kRounds / 50, 3); }
+TEST_F(RemoteTest, ManyThreadsWakeManyFibersOfManyDomains) {
+    Stress(3, 50, kRounds / 50, 3);
+}
 
 TEST_F(RemoteTest, ARemoteWakersErrorIsReturnedByTheWait) {
     Mailbox mailbox;
     std::thread waker([&] { eioi_wake_remote(mailbox.Take(), eio_err_failure("from afar")); });
     std::string got;
-    { Domain domain([&]() -> eio_err * {
-        got = TakeText(WaitFor(&mailbox));
-        return nullptr;
-    }); }
+    {
+        Domain domain([&]() -> eio_err * {
+            got = TakeText(WaitFor(&mailbox));
+            return nullptr;
+        });
+    }
     waker.join();
     EXPECT_EQ(got, "Failure(\"from afar\")");
 }
@@ -277,7 +285,7 @@ TEST_F(RemoteTest, ADomainMayEndUnderTheThreadThatWokeIt) {
         while (eioi_waiter *w = mailbox.Take())
             eioi_wake_any(w, nullptr);
     });
-    for (int i = 0; i < kRounds; i++) {
+    for (size_t i = 0; i < kRounds; i++) {
         auto loop = std::make_unique<TestLoop>();
         loop->ExpectPokes();
         EXPECT_OK(loop->Run([&]() -> eio_err * { return WaitFor(&mailbox); }));
@@ -293,14 +301,16 @@ TEST_F(RemoteTest, AnyWakeFindsTheRightWay) {
         EXPECT_FALSE(eioi_waiter_is_local(w));
         eioi_wake_any(w, nullptr);
     });
-    { Domain domain([&]() -> eio_err * {
-        EIO_TRY(WaitFor(&mailbox));
-        eioi_waiter w;
-        eioi_waiter_init(&w, "this thread");
-        EXPECT_TRUE(eioi_waiter_is_local(&w));
-        eioi_wake_any(&w, nullptr);
-        return eioi_wait(&w, nullptr);
-    }); }
+    {
+        Domain domain([&]() -> eio_err * {
+            EIO_TRY(WaitFor(&mailbox));
+            eioi_waiter w;
+            eioi_waiter_init(&w, "this thread");
+            EXPECT_TRUE(eioi_waiter_is_local(&w));
+            eioi_wake_any(&w, nullptr);
+            return eioi_wait(&w, nullptr);
+        });
+    }
     waker.join();
 }
 
@@ -309,7 +319,7 @@ TEST_F(RemoteTest, DomainsWorkSideBySide) {
     std::atomic<size_t> sum{0};
     {
         auto work = [&]() -> eio_err * {
-            for (int i = 0; i < kRounds / 20; i++) {
+            for (size_t i = 0; i < kRounds / 20; i++) {
                 EIO_TRY(SwitchRun([&](eio_switch *sw) -> eio_err * {
                     for (int f = 0; f < 20; f++) {
                         EIO_TRY(Fork(sw, [&]() -> eio_err * {
@@ -325,7 +335,7 @@ TEST_F(RemoteTest, DomainsWorkSideBySide) {
         };
         Domain a(work), b(work), c(work);
     }
-    EXPECT_EQ(sum, size_t{3} * (kRounds / 20) * 20);
+    EXPECT_EQ(sum, 3 * (kRounds / 20) * 20);
 }
 
 } // namespace

@@ -33,7 +33,10 @@
 #endif
 #endif
 
-/** For functions that are entered and never left: TSan's record of calls would grow each time a stack is used again. */
+/**
+ * For functions that are entered and never left: TSan's record of calls would grow each time a
+ * stack is used again.
+ */
 #if defined(EIOI_TSAN) && defined(__clang__)
 #define EIOI_NEVER_LEFT __attribute__((disable_sanitizer_instrumentation))
 #elif defined(EIOI_TSAN)

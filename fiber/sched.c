@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: ISC
 // The scheduler of one domain.
 //
-// A fiber that suspends looks for the next ready one itself and switches straight to it; there is no scheduler stack in
-// between. When none is ready it runs the loop on its own stack: messages from other domains, due timers, the backend's
-// poll, until some fiber (perhaps itself) is ready. The loop runs no user code: it only marks waits as done.
+// A fiber that suspends looks for the next ready one itself and switches straight to it; there is
+// no scheduler stack in between. When none is ready it runs the loop on its own stack: messages
+// from other domains, due timers, the backend's poll, until some fiber (perhaps itself) is ready.
+// The loop runs no user code: it only marks waits as done.
 //
-// Order (the transcripts depend on it): wakes go to the tail of the run queue, in the order in which they happen; a fork
-// puts the parent at its head. With fibers ready the backend and the timers are looked at every POLL_EVERY resumptions,
-// so that neither I/O nor fibers starve.
+// Order (the transcripts depend on it): wakes go to the tail of the run queue, in the order in
+// which they happen; a fork puts the parent at its head. With fibers ready the backend and the
+// timers are looked at every POLL_EVERY resumptions, so that neither I/O nor fibers starve.
 //
-// Sleep: the inbox's word says ASLEEP from before the last look at it until it is emptied, so a message that comes in
-// between pokes the backend, and its poll returns at once. `pokers` counts the threads inside eioi_post, so that the
-// domain isn't taken down under one of them.
+// Sleep: the inbox's word says ASLEEP from before the last look at it until it is emptied, so a
+// message that comes in between pokes the backend, and its poll returns at once. `pokers` counts
+// the threads inside eioi_post, so that the domain isn't taken down under one of them.
 
 #include "fiber/sched.h"
 
@@ -36,7 +37,8 @@ struct eioi_sched *eioi_sched_current(void) {
 
 struct eioi_sched *eioi_sched_require(const char *func) {
     struct eioi_sched *s = eioi_tls_sched;
-    EIO_ASSERT(s != NULL, "%s was called outside a loop (start one with eio_main or eio_run)", func);
+    EIO_ASSERT(s != NULL, "%s was called outside a loop (start one with eio_main or eio_run)",
+               func);
     return s;
 }
 
@@ -129,7 +131,10 @@ void eioi_drain_messages(void) {
 
 // The loop
 
-/** Nothing can make any fiber ready: says which wait for what, cancels them all; the second time gives them up. */
+/**
+ * Nothing can make any fiber ready: says which wait for what, cancels them all; the second time
+ * gives them up.
+ */
 static void handle_deadlock(struct eioi_sched *s) {
     if (s->deadlocked) {
         s->abandoned = true;
@@ -137,7 +142,8 @@ static void handle_deadlock(struct eioi_sched *s) {
     }
     s->deadlocked = true;
     eio_strbuf report = EIO_STRBUF_INIT;
-    eio_strbuf_adds(&report, "eio: deadlock: every fiber waits, and nothing is left that could wake one\n");
+    eio_strbuf_adds(&report,
+                    "eio: deadlock: every fiber waits, and nothing is left that could wake one\n");
     eioi_dump_sched(s, &report);
     const char *text = eio_strbuf_str(&report);
     ssize_t n = write(STDERR_FILENO, text, strlen(text));
@@ -211,11 +217,13 @@ static inline struct eioi_fiber *next_ready(struct eioi_sched *s) {
 }
 
 /** The one place where stacks are changed. `dying`: `from` will not be resumed. */
-static inline __attribute__((always_inline)) void switch_to(struct eioi_sched *s, struct eioi_fiber *from,
+static inline __attribute__((always_inline)) void switch_to(struct eioi_sched *s,
+                                                            struct eioi_fiber *from,
                                                             struct eioi_fiber *to, bool dying) {
     s->current = to;
 #ifdef EIOI_ASAN
-    __sanitizer_start_switch_fiber(dying ? NULL : &from->asan_fake_stack, to->asan_bottom, to->asan_size);
+    __sanitizer_start_switch_fiber(dying ? NULL : &from->asan_fake_stack, to->asan_bottom,
+                                   to->asan_size);
 #endif
 #ifdef EIOI_TSAN
     __tsan_switch_to_fiber(to->tsan_fiber, 0);
@@ -316,7 +324,8 @@ void eioi_wake_any(struct eioi_waiter *w, eio_err *err) {
 
 static atomic_ullong next_fiber_id;
 
-static void prepare(struct eioi_fiber *f, struct eioi_sched *s, struct eio_cancel *cc, const struct eio_fork_opts *opts) {
+static void prepare(struct eioi_fiber *f, struct eioi_sched *s, struct eio_cancel *cc,
+                    const struct eio_fork_opts *opts) {
     f->next = NULL;
     f->waiter = NULL;
     f->cc = cc;
@@ -332,8 +341,9 @@ static void prepare(struct eioi_fiber *f, struct eioi_sched *s, struct eio_cance
     s->fibers++;
 }
 
-eio_err *eioi_fiber_start(struct eio_cancel *cc, eio_fiber_fn *fn, const void *arg, size_t copy_len, size_t copy_align,
-                          const struct eio_fork_opts *opts, eioi_fiber_finish_fn *finish, void *owner) {
+eio_err *eioi_fiber_start(struct eio_cancel *cc, eio_fiber_fn *fn, const void *arg, size_t copy_len,
+                          size_t copy_align, const struct eio_fork_opts *opts,
+                          eioi_fiber_finish_fn *finish, void *owner) {
     struct eioi_sched *s = cc->sched;
     EIO_ASSERT(s == eioi_tls_sched, "Switch accessed from wrong domain!");
     struct eioi_fiber *f;
@@ -362,7 +372,8 @@ EIOI_NEVER_LEFT _Noreturn void eioi_fiber_main(void) {
     struct eioi_sched *s = eioi_tls_sched;
     struct eioi_fiber *self = s->current;
 #ifdef EIOI_ASAN
-    // The first time a domain switches, this is how the bounds of the thread's own stack are learned.
+    // The first time a domain switches, this is how the bounds of the thread's own stack are
+    // learned.
     if (s->thread.asan_bottom == NULL)
         __sanitizer_finish_switch_fiber(NULL, &s->thread.asan_bottom, &s->thread.asan_size);
     else
@@ -377,10 +388,11 @@ EIOI_NEVER_LEFT _Noreturn void eioi_fiber_exit(struct eioi_sched *s) {
     struct eioi_fiber *self = s->current;
     eioi_list_unlink(&self->cc_node);
     struct eioi_local *locals = self->locals;
-    self->locals = NULL; // what the values' free functions trace must not look at what is being freed
+    self->locals =
+        NULL; // what the values' free functions trace must not look at what is being freed
     eioi_locals_unref(locals);
-    // From here on nothing may take a stack from the pool until this one is left: the loop forks nothing, and trims only
-    // stacks that stand further down in the list.
+    // From here on nothing may take a stack from the pool until this one is left: the loop forks
+    // nothing, and trims only stacks that stand further down in the list.
     eioi_stack_put(s, self);
     s->fibers--;
     struct eioi_fiber *next = s->fibers == 0 ? NULL : next_ready(s);
@@ -397,7 +409,8 @@ static void describe_running_fiber(char *buf, unsigned len) {
     struct eioi_sched *s = eioi_tls_sched;
     buf[0] = '\0';
     if (s != NULL && s->current != &s->thread && s->current != NULL)
-        snprintf(buf, len, "in fiber %llu '%s' of domain %u", (unsigned long long)s->current->id, s->current->name, s->id);
+        snprintf(buf, len, "in fiber %llu '%s' of domain %u", (unsigned long long)s->current->id,
+                 s->current->name, s->id);
 }
 
 static void main_finish(struct eioi_fiber *self, eio_err *err) {
@@ -435,7 +448,8 @@ eio_err *eioi_sched_run(const struct eioi_sched_opts *opts, eio_fiber_fn *fn, vo
     eio_err *err = eioi_fiber_start(&s->root, fn, arg, 0, 0, &main_opts, main_finish, s);
     if (err == NULL)
         err = s->result;
-    EIO_ASSERT(s->fibers == 0 || s->abandoned, "the loop has ended with %zu fibers alive", s->fibers);
+    EIO_ASSERT(s->fibers == 0 || s->abandoned, "the loop has ended with %zu fibers alive",
+               s->fibers);
     if (s->deadlocked) {
         eio_err_drop(err);
         err = eio_err_const(&eio_err_deadlock_detected);

@@ -2,20 +2,20 @@
 #ifndef EIO_FIBER_SCHED_H
 #define EIO_FIBER_SCHED_H
 
-// The scheduler's contract with backends, mocks and the synchronisation primitives: how to wait, how to wake, what a
-// backend provides. Not for programs.
+// The scheduler's contract with backends, mocks and the synchronisation primitives: how to wait,
+// how to wake, what a backend provides. Not for programs.
 //
 // A fiber waits through a waiter, a record in its own frame:
 //
 //     struct eioi_waiter w;
-//     EIO_TRY(eioi_wait_begin(&w, "promise"));        // cancelled already: one turn of the queue, then Cancelled
-//     eioi_list_push_tail(&self->waiters, &w.node);   // register: no completion can come between here and the wait
-//     return eioi_wait(&w, promise_cancel);           // suspends; NULL or the error it was woken with
+//     EIO_TRY(eioi_wait_begin(&w, "promise"));      // cancelled already: one turn, then Cancelled
+//     eioi_list_push_tail(&self->waiters, &w.node); // nothing completes between here and the wait
+//     return eioi_wait(&w, promise_cancel);         // suspends; gives what it was woken with
 //
-// Exactly one party wins a waiter (completion, timer, cancel, close) and calls `eioi_wake` (from its own domain) or
-// `eioi_wake_remote` (from any other). Where several threads may try, the lock of the object waited on decides who.
-// A wake puts the fiber at the tail of the run queue; it never runs it. A result once given stands: being cancelled
-// between wake and resume doesn't change it.
+// Exactly one party wins a waiter (completion, timer, cancel, close) and calls `eioi_wake` (from
+// its own domain) or `eioi_wake_remote` (from any other). Where several threads may try, the lock
+// of the object waited on decides who. A wake puts the fiber at the tail of the run queue; it never
+// runs it. A result once given stands: being cancelled between wake and resume doesn't change it.
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,16 +33,20 @@ struct eioi_fiber;
 struct eioi_sched;
 struct eioi_waiter;
 
-/** A message to a domain: `run` is called there, by its loop, and may free the message. It runs no user code. */
+/**
+ * A message to a domain: `run` is called there, by its loop, and may free the message. It runs no
+ * user code.
+ */
 struct eioi_message {
     struct eioi_mpsc_node node;
     void (*run)(struct eioi_message *self);
 };
 
 /**
- * The fiber's context was cancelled while it waited. Called at most once, in the fiber's domain, and not any more once
- * the waiter was woken (by its own domain). Either unlinks the waiter and calls `eioi_wake(w, eio_err_ref(reason))`, or
- * asks for completion (an operation in the kernel), or does nothing (somebody else has won already).
+ * The fiber's context was cancelled while it waited. Called at most once, in the fiber's domain,
+ * and not any more once the waiter was woken (by its own domain). Either unlinks the waiter and
+ * calls `eioi_wake(w, eio_err_ref(reason))`, or asks for completion (an operation in the kernel),
+ * or does nothing (somebody else has won already).
  */
 typedef void eioi_waiter_cancel_fn(struct eioi_waiter *w, eio_err *reason);
 
@@ -58,13 +62,25 @@ struct eioi_waiter {
     bool woken;
 };
 
-/** Prepares a wait of the running fiber, which can't be cancelled (`eioi_wait(&w, NULL)`) or whose caller has checked. */
+/**
+ * Prepares a wait of the running fiber, which can't be cancelled (`eioi_wait(&w, NULL)`) or whose
+ * caller has checked.
+ */
 void eioi_waiter_init(struct eioi_waiter *w, const char *what);
-/** Prepares a wait. When the fiber is cancelled already it waits for one turn of the run queue, then returns Cancelled. */
+/**
+ * Prepares a wait. When the fiber is cancelled already it waits for one turn of the run queue, then
+ * returns Cancelled.
+ */
 EIO_MUST_USE eio_err *eioi_wait_begin(struct eioi_waiter *w, const char *what);
-/** Suspends until woken; returns what the waker gave. `cancel` NULL: cancellation doesn't touch this wait. */
+/**
+ * Suspends until woken; returns what the waker gave. `cancel` NULL: cancellation doesn't touch this
+ * wait.
+ */
 EIO_MUST_USE eio_err *eioi_wait(struct eioi_waiter *w, eioi_waiter_cancel_fn *cancel);
-/** Ends a wait of a fiber of this domain; takes `err` over. The waiter must not have been woken (asserted). */
+/**
+ * Ends a wait of a fiber of this domain; takes `err` over. The waiter must not have been woken
+ * (asserted).
+ */
 void eioi_wake(struct eioi_waiter *w, eio_err *err);
 /** Ends a wait of a fiber of another domain (or this one), from any thread; takes `err` over. */
 void eioi_wake_remote(struct eioi_waiter *w, eio_err *err);
@@ -77,7 +93,10 @@ void eioi_wake_any(struct eioi_waiter *w, eio_err *err);
 struct eioi_sched *eioi_sched_current(void);
 /** The running domain; stops the program with `func` in the message when there is none. */
 struct eioi_sched *eioi_sched_require(const char *func);
-/** Sends `msg` to `sched` from any thread. Something must keep that domain alive until then (a waiter that is won, a share). */
+/**
+ * Sends `msg` to `sched` from any thread. Something must keep that domain alive until then (a
+ * waiter that is won, a share).
+ */
 void eioi_post(struct eioi_sched *sched, struct eioi_message *msg);
 /** Runs the messages that have come so far; in their own domain only. */
 void eioi_drain_messages(void);
@@ -85,14 +104,17 @@ void eioi_drain_messages(void);
 /** A deadline on the monotonic clock of the domain. In the waiting fiber's frame. */
 struct eioi_timer {
     struct eioi_heap_node node;
-    struct eioi_waiter *waiter;                 // woken with NULL when due, if `fire` is NULL
-    void (*fire)(struct eioi_timer *self);      // else this is called; runs no user code
+    struct eioi_waiter *waiter;            // woken with NULL when due, if `fire` is NULL
+    void (*fire)(struct eioi_timer *self); // else this is called; runs no user code
 };
 /** Arms a timer of this domain. */
 void eioi_timer_arm(struct eioi_timer *self, int64_t deadline_ns);
 /** Disarms; nothing happens when it isn't armed. */
 void eioi_timer_disarm(struct eioi_timer *self);
-/** Suspends until `deadline_ns` of the domain's monotonic clock (INT64_MAX: for ever); at least one turn. */
+/**
+ * Suspends until `deadline_ns` of the domain's monotonic clock (INT64_MAX: for ever); at least one
+ * turn.
+ */
 EIO_MUST_USE eio_err *eioi_sleep_until(int64_t deadline_ns);
 /** Now, by the backend's monotonic clock. */
 int64_t eioi_now(void);
@@ -106,12 +128,16 @@ enum eioi_poll_result {
     EIOI_POLL_DEADLOCK, // nothing is ready, and nothing can come (mock)
 };
 
-/** A backend, as the scheduler sees it. One instance a domain; only `poke` is called from other threads. */
+/**
+ * A backend, as the scheduler sees it. One instance a domain; only `poke` is called from other
+ * threads.
+ */
 struct eioi_backend_ops {
     const char *name; // "io_uring", "epoll", "mock"
     /**
-     * Submits what is queued, takes what has completed, and marks those waits as done (`eioi_wake`). Runs no user code.
-     * Blocks until something completes, `poke`, or `deadline_ns`: EIOI_POLL_NOW: doesn't block; EIOI_POLL_FOREVER.
+     * Submits what is queued, takes what has completed, and marks those waits as done
+     * (`eioi_wake`). Runs no user code. Blocks until something completes, `poke`, or `deadline_ns`:
+     * EIOI_POLL_NOW: doesn't block; EIOI_POLL_FOREVER.
      */
     enum eioi_poll_result (*poll)(void *backend, int64_t deadline_ns);
     /** Makes a blocking poll return; from any thread. */
@@ -120,7 +146,10 @@ struct eioi_backend_ops {
     int64_t (*now)(void *backend);
     /** Waits for poll(2) `events` of a foreign descriptor. NULL: Not_available. */
     eio_err *(*await_fd)(void *backend, int fd, short events);
-    /** Descriptor operations of real backends (`struct eioi_io_ops`, backends/unix/low_level.h); NULL in mocks. */
+    /**
+     * Descriptor operations of real backends (`struct eioi_io_ops`, backends/unix/low_level.h);
+     * NULL in mocks.
+     */
     const void *io_ops;
 };
 
@@ -131,11 +160,12 @@ struct eioi_sched_opts {
 };
 
 /**
- * Makes this thread a domain, runs `fn(arg)` in its main fiber, and returns its error when it has ended (with it, every
- * fiber). A deadlock (mock) is reported to `eio_traceln`'s sink's stderr, every fiber is cancelled with
- * Deadlock_detected, and that is returned. Nested calls are asserted.
+ * Makes this thread a domain, runs `fn(arg)` in its main fiber, and returns its error when it has
+ * ended (with it, every fiber). A deadlock (mock) is reported to `eio_traceln`'s sink's stderr,
+ * every fiber is cancelled with Deadlock_detected, and that is returned. Nested calls are asserted.
  */
-EIO_MUST_USE eio_err *eioi_sched_run(const struct eioi_sched_opts *opts, eio_fiber_fn *fn, void *arg);
+EIO_MUST_USE eio_err *eioi_sched_run(const struct eioi_sched_opts *opts, eio_fiber_fn *fn,
+                                     void *arg);
 /** The backend instance of the running domain. */
 void *eioi_backend(void);
 /** The backend's operations of the running domain. */

@@ -213,7 +213,8 @@ TEST_F(SchedTest, AnEndedFiberIsGoneFromItsContextAndTheNextOneRuns) {
             eio_fiber_dump(&dump);
             const std::string text = eio_strbuf_str(&dump);
             eio_strbuf_free(&dump);
-            eio_traceln("%s", text.find(" 1 fibers\n") != std::string::npos ? "alone" : text.c_str());
+            eio_traceln("%s",
+                        text.find(" 1 fibers\n") != std::string::npos ? "alone" : text.c_str());
             eio_switch_fail(sw, eio_err_failure("nobody is there to be cancelled"));
             return nullptr;
         });

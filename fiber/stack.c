@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: ISC
 // Stacks.
 //
-// A pool serves one size class (a power of two). It takes slots from slabs, mappings of 64 slots at first and of up to
-// 1,024 later (fewer when the system refuses), reserved without being committed. A slot is fresh (never used), hot (on
-// the pool's list of free stacks, pages resident, newest first), cold (free, pages given back), or in use.
+// A pool serves one size class (a power of two). It takes slots from slabs, mappings of 64 slots at
+// first and of up to 1,024 later (fewer when the system refuses), reserved without being committed.
+// A slot is fresh (never used), hot (on the pool's list of free stacks, pages resident, newest
+// first), cold (free, pages given back), or in use.
 //
-// Guards: MADV_GUARD_INSTALL (Linux 6.13) makes one without a mapping of its own, so that a million guarded stacks are
-// possible; before that mprotect splits the slab, and the system's limit of mappings per process (vm.max_map_count) ends
-// it at about 32,000 stacks, with Stack_limit.
+// Guards: MADV_GUARD_INSTALL (Linux 6.13) makes one without a mapping of its own, so that a million
+// guarded stacks are possible; before that mprotect splits the slab, and the system's limit of
+// mappings per process (vm.max_map_count) ends it at about 32,000 stacks, with Stack_limit.
 //
-// The tops of the stacks are staggered over the cache sets (colour): else the records and frames of all idle fibers would
-// fall into the same few sets, which measured 2 to 3 times slower with 1,000 fibers.
+// The tops of the stacks are staggered over the cache sets (colour): else the records and frames of
+// all idle fibers would fall into the same few sets, which measured 2 to 3 times slower with 1,000
+// fibers.
 //
 // Huge pages are refused: one touched page of a stack would make 2 MiB resident.
 
@@ -47,14 +49,14 @@ struct eioi_slab {
     struct eioi_stack_pool *pool;
     char *base;
     uint32_t slots;
-    uint32_t fresh;      // slots below this number have been used
-    uint32_t cold_head;  // first cold slot; UINT32_MAX: none
+    uint32_t fresh;     // slots below this number have been used
+    uint32_t cold_head; // first cold slot; UINT32_MAX: none
     uint32_t cold_count;
     uint32_t meta[]; // per slot: the next cold slot, or (under valgrind) the id of the stack
 };
 
 struct eioi_stack_pool {
-    size_t bytes; // of a slot
+    size_t bytes;            // of a slot
     struct eioi_slab *slabs; // newest first
     struct eioi_fiber *hot;
     size_t hot_count;
@@ -106,7 +108,8 @@ static eio_err *slab_new(struct eioi_stack_pool *pool) {
             munmap(base, len);
             return eio_err_const(&eio_err_out_of_memory);
         }
-        (void)madvise(base, len, MADV_NOHUGEPAGE); // a kernel without huge pages refuses, and needs none of it
+        (void)madvise(base, len,
+                      MADV_NOHUGEPAGE); // a kernel without huge pages refuses, and needs none of it
         slab->pool = pool;
         slab->base = base;
         slab->slots = slots;
@@ -182,9 +185,10 @@ static struct eioi_fiber *take_cold(struct eioi_stack_pool *pool) {
 static eio_err *pool_for(struct eioi_sched *s, size_t bytes, struct eioi_stack_pool **out) {
     unsigned class = 0;
     while (class < EIOI_STACK_CLASSES && ((size_t)1 << (EIOI_STACK_MIN_SHIFT + class)) < bytes)
-        class++;
+        class ++;
     if (class == EIOI_STACK_CLASSES)
-        return eio_err_new(&eio_err_invalid_argument, "stack_bytes: %zu is more than a stack can have", bytes);
+        return eio_err_new(&eio_err_invalid_argument,
+                           "stack_bytes: %zu is more than a stack can have", bytes);
     if (s->pools[class] == NULL) {
         struct eioi_stack_pool *pool = eioi_zalloc(sizeof *pool);
         if (pool == NULL)
@@ -214,7 +218,8 @@ eio_err *eioi_stack_get(struct eioi_sched *s, size_t bytes, struct eioi_fiber **
         EIO_TRY(take_fresh(pool, &fiber));
     }
 #ifdef EIOI_ASAN
-    __asan_unpoison_memory_region(fiber->asan_bottom, fiber->asan_size); // frames that were left for good
+    __asan_unpoison_memory_region(fiber->asan_bottom,
+                                  fiber->asan_size); // frames that were left for good
 #endif
     *out = fiber;
     return NULL;
@@ -229,7 +234,7 @@ void eioi_stack_put(struct eioi_sched *s, struct eioi_fiber *fiber) {
 }
 
 bool eioi_stack_has_idle(const struct eioi_sched *s) {
-    for (unsigned class = 0; class < EIOI_STACK_CLASSES; class++)
+    for (unsigned class = 0; class < EIOI_STACK_CLASSES; class ++)
         if (s->pools[class] != NULL && s->pools[class]->hot_count > KEEP_HOT)
             return true;
     return false;
@@ -240,16 +245,20 @@ static void make_cold(struct eioi_stack_pool *pool, struct eioi_fiber *fiber) {
     uint32_t slot = slot_of(slab, fiber);
     char *low = slab->base + (size_t)slot * pool->bytes;
     tell_tools_gone(slab, slot);
-    (void)madvise(low + GUARD, pool->bytes - GUARD, MADV_DONTNEED); // refused: the pages stay, and work
+    (void)madvise(low + GUARD, pool->bytes - GUARD,
+                  MADV_DONTNEED); // refused: the pages stay, and work
     slab->meta[slot] = slab->cold_head;
     slab->cold_head = slot;
     slab->cold_count++;
     pool->cold_count++;
 }
 
-/** Of the free stacks, those at the end of the list that no take has reached since the last trim. */
+/**
+ * Of the free stacks, those at the end of the list that no take has reached since the last trim.
+ */
 static void pool_trim(struct eioi_stack_pool *pool) {
-    size_t keep = pool->hot_count - (pool->hot_min < pool->hot_count ? pool->hot_min : pool->hot_count);
+    size_t keep =
+        pool->hot_count - (pool->hot_min < pool->hot_count ? pool->hot_min : pool->hot_count);
     if (keep < KEEP_HOT)
         keep = KEEP_HOT;
     if (keep < pool->hot_count) {
@@ -269,13 +278,13 @@ static void pool_trim(struct eioi_stack_pool *pool) {
 }
 
 void eioi_stack_trim(struct eioi_sched *s) {
-    for (unsigned class = 0; class < EIOI_STACK_CLASSES; class++)
+    for (unsigned class = 0; class < EIOI_STACK_CLASSES; class ++)
         if (s->pools[class] != NULL)
             pool_trim(s->pools[class]);
 }
 
 void eioi_stack_destroy_all(struct eioi_sched *s) {
-    for (unsigned class = 0; class < EIOI_STACK_CLASSES; class++) {
+    for (unsigned class = 0; class < EIOI_STACK_CLASSES; class ++) {
         struct eioi_stack_pool *pool = s->pools[class];
         if (pool == NULL)
             continue;
@@ -309,7 +318,7 @@ bool eioi_stack_describe_fault(const void *addr, char *buf, size_t len) {
     struct eioi_sched *s = eioi_tls_sched;
     if (s == NULL)
         return false;
-    for (unsigned class = 0; class < EIOI_STACK_CLASSES; class++) {
+    for (unsigned class = 0; class < EIOI_STACK_CLASSES; class ++) {
         const struct eioi_stack_pool *pool = s->pools[class];
         if (pool == NULL)
             continue;
@@ -321,8 +330,8 @@ bool eioi_stack_describe_fault(const void *addr, char *buf, size_t len) {
             if (at >= slab->base + (size_t)slot * pool->bytes + GUARD)
                 return false;
             const struct eioi_fiber *f = fiber_of_slot(slab, slot);
-            snprintf(buf, len, "eio: fiber %llu '%s' overflowed its stack of %zu KiB\n", (unsigned long long)f->id,
-                     f->name, pool->bytes / 1024);
+            snprintf(buf, len, "eio: fiber %llu '%s' overflowed its stack of %zu KiB\n",
+                     (unsigned long long)f->id, f->name, pool->bytes / 1024);
             return true;
         }
     }

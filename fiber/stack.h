@@ -2,8 +2,8 @@
 #ifndef EIO_FIBER_STACK_H
 #define EIO_FIBER_STACK_H
 
-// Stacks for fibers: equal slots of large mappings (slabs), each with a guard page at its bottom and the fiber's own
-// record at its top, pooled per domain, last in, first out.
+// Stacks for fibers: equal slots of large mappings (slabs), each with a guard page at its bottom
+// and the fiber's own record at its top, pooled per domain, last in, first out.
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,7 +20,10 @@ struct eioi_sched;
 struct eioi_slab;
 struct eioi_stack_pool;
 
-/** A fiber record at the top of a stack of at least `bytes`. Errors: Out_of_memory, Stack_limit, Invalid_argument. */
+/**
+ * A fiber record at the top of a stack of at least `bytes`. Errors: Out_of_memory, Stack_limit,
+ * Invalid_argument.
+ */
 EIO_MUST_USE eio_err *eioi_stack_get(struct eioi_sched *s, size_t bytes, struct eioi_fiber **out);
 /** Gives a stack back; it may be the one that the caller runs on, until it leaves it for good. */
 void eioi_stack_put(struct eioi_sched *s, struct eioi_fiber *fiber);
@@ -33,7 +36,8 @@ void eioi_stack_destroy_all(struct eioi_sched *s);
 /** Lowest and one past the highest usable byte of the stack of `fiber`. */
 void eioi_stack_bounds(const struct eioi_fiber *fiber, char **out_low, char **out_high);
 /**
- * Whether `addr` is in a guard of the calling thread's stacks; then `buf` gets a line that names the fiber. Async-signal-safe.
+ * Whether `addr` is in a guard of the calling thread's stacks; then `buf` gets a line that names
+ * the fiber. Async-signal-safe.
  */
 bool eioi_stack_describe_fault(const void *addr, char *buf, size_t len);
 

@@ -47,7 +47,8 @@ bool Readable(const char *at) {
 }
 
 bool GuardHolds(const Bounds &b) {
-    return !Readable(b.low - 1) && !Readable(b.low - kPage) && Readable(b.low) && Readable(b.high - 1);
+    return !Readable(b.low - 1) && !Readable(b.low - kPage) && Readable(b.low) &&
+           Readable(b.high - 1);
 }
 
 /// How many pages of it the process holds.
@@ -97,8 +98,9 @@ TEST_F(StackTest, AFiberRunsOnItsStack) {
 }
 
 TEST_F(StackTest, AStackHasAtLeastTheSizeThatIsAskedForAndCanBeUsed) {
-    const std::pair<size_t, size_t> sizes[] = {{1, 16 << 10},           {16 << 10, 16 << 10}, {(16 << 10) + 1, 32 << 10},
-                                               {100 << 10, 128 << 10}, {1 << 20, 1 << 20},   {10 << 20, 16 << 20}};
+    const std::pair<size_t, size_t> sizes[] = {
+        {1, 16 << 10},          {16 << 10, 16 << 10}, {(16 << 10) + 1, 32 << 10},
+        {100 << 10, 128 << 10}, {1 << 20, 1 << 20},   {10 << 20, 16 << 20}};
     EXPECT_OK(EvalMock([&](eio_switch *sw) -> eio_err * {
         for (auto [asked, given] : sizes) {
             EIO_TRY(ForkWithStack(sw, asked, [given = given]() -> eio_err * {
@@ -150,7 +152,7 @@ std::set<Bounds> StacksOf(size_t count, size_t stack_bytes = 0, size_t kib = 8) 
 }
 
 TEST_F(StackTest, EveryStackHasItsGuard) {
-    const size_t count = FiberCount(3000);
+    const size_t count = HowMany(kFibers);
     EXPECT_OK(EvalMock([&](eio_switch *) -> eio_err * {
         for (size_t bytes : {size_t{16} << 10, size_t{0}, size_t{1} << 20}) {
             const std::set<Bounds> stacks = StacksOf(bytes > 0 ? 100 : count, bytes, 4);
@@ -241,7 +243,8 @@ TEST_F(StackTest, StacksInConstantUseAreNotTrimmed) {
             EXPECT_TRUE(eioi_stack_has_idle(s));
         }
         // 200 were needed each time; the other 100 have gone.
-        EXPECT_NEAR(static_cast<double>(ResidentPages(stacks)), static_cast<double>(before) * 2 / 3, 50);
+        EXPECT_NEAR(static_cast<double>(ResidentPages(stacks)), static_cast<double>(before) * 2 / 3,
+                    50);
         return nullptr;
     }));
 }
@@ -281,7 +284,8 @@ TEST_F(StackTest, AnIdleLoopTrimsByItselfAlsoFromAStackThatIsFreeAlready) {
             EXPECT_LE(ResidentPages(stacks), 64u * 5 + 64);
             const unsigned polls = loop.polls;
             EIO_TRY(eioi_sleep_until(6000 * EIO_SECOND));
-            EXPECT_LE(loop.polls - polls, 2u) << "with nothing left to give back there is nothing to wake for";
+            EXPECT_LE(loop.polls - polls, 2u)
+                << "with nothing left to give back there is nothing to wake for";
             return nullptr;
         });
     }));
@@ -309,21 +313,26 @@ std::string ForkWithout(const std::string &name, int errnum, size_t stack_bytes)
 }
 
 TEST_F(StackTest, NoAddressSpaceIsStackLimit) {
-    EXPECT_EQ(ForkWithout("mmap", ENOMEM, size_t{1} << 20), Text(eio_err_const(&eio_err_stack_limit)));
+    EXPECT_EQ(ForkWithout("mmap", ENOMEM, size_t{1} << 20),
+              Text(eio_err_const(&eio_err_stack_limit)));
 }
 
 TEST_F(StackTest, NoMemoryForAGuardIsStackLimit) {
-    EXPECT_EQ(ForkWithout("madvise", ENOMEM, size_t{1} << 20), Text(eio_err_const(&eio_err_stack_limit)));
+    EXPECT_EQ(ForkWithout("madvise", ENOMEM, size_t{1} << 20),
+              Text(eio_err_const(&eio_err_stack_limit)));
 }
 
 TEST_F(StackTest, NoMemoryForASlabsRecordIsOutOfMemory) {
-    EXPECT_EQ(ForkWithout("alloc", ENOMEM, size_t{1} << 20), Text(eio_err_const(&eio_err_out_of_memory)));
+    EXPECT_EQ(ForkWithout("alloc", ENOMEM, size_t{1} << 20),
+              Text(eio_err_const(&eio_err_out_of_memory)));
 }
 
 TEST_F(StackTest, WhenALargeMappingIsRefusedSmallerOnesAreTried) {
     EXPECT_OK(EvalMock([&](eio_switch *sw) -> eio_err * {
         unsigned refused = 0;
-        Faults faults([&](const std::string &point) { return point == "mmap" && ++refused <= 3 ? ENOMEM : 0; });
+        Faults faults([&](const std::string &point) {
+            return point == "mmap" && ++refused <= 3 ? ENOMEM : 0;
+        });
         EIO_TRY(ForkWithStack(sw, size_t{1} << 20, [] { return eio_fiber_yield(); }));
         EXPECT_EQ(refused, 4u) << "the fourth one worked";
         return ForkWithStack(sw, size_t{1} << 20, [] { return eio_fiber_yield(); });
@@ -350,8 +359,8 @@ TEST_F(StackTest, WhenALargeMappingIsRefusedSmallerOnesAreTried) {
         return nullptr;
     });
     ok = ok && err == nullptr && asked <= 1 && protected_ == 200;
-    fprintf(stderr, "%s, madvise %u times, mprotect %u times, guards %s\n", TakeText(err).c_str(), asked, protected_,
-            ok ? "hold" : "don't");
+    fprintf(stderr, "%s, madvise %u times, mprotect %u times, guards %s\n", TakeText(err).c_str(),
+            asked, protected_, ok ? "hold" : "don't");
     _exit(ok ? 0 : 1);
 }
 
@@ -362,7 +371,8 @@ TEST_F(StackTest, WhenALargeMappingIsRefusedSmallerOnesAreTried) {
             Faults faults([](const std::string &point) {
                 return point == "madvise" ? EINVAL : point == "mprotect" ? ENOMEM : 0;
             });
-            refused = ForkWithStack(sw, size_t{128} << 10, [] { return eio_err_failure("was run"); });
+            refused =
+                ForkWithStack(sw, size_t{128} << 10, [] { return eio_err_failure("was run"); });
         }
         return ForkWithStack(sw, size_t{128} << 10, []() -> eio_err * {
             return GuardHolds(MyStack()) ? nullptr : eio_err_failure("no guard");
@@ -395,13 +405,17 @@ TEST_F(StackTest, AFaultInAGuardNamesTheFiber) {
                     EXPECT_TRUE(eioi_stack_describe_fault(at, text, sizeof text));
                     EXPECT_EQ(std::string(text), "eio: fiber " + std::to_string(eio_fiber_id()) +
                                                      " 'deep' overflowed its stack of " +
-                                                     std::to_string(EIOI_STACK_DEFAULT / 1024) + " KiB\n");
+                                                     std::to_string(EIOI_STACK_DEFAULT / 1024) +
+                                                     " KiB\n");
                 }
-                EXPECT_FALSE(eioi_stack_describe_fault(b.low, text, sizeof text)) << "the stack itself";
+                EXPECT_FALSE(eioi_stack_describe_fault(b.low, text, sizeof text))
+                    << "the stack itself";
                 EXPECT_FALSE(eioi_stack_describe_fault(nullptr, text, sizeof text));
                 EXPECT_FALSE(eioi_stack_describe_fault(&b, text, sizeof text));
                 bool elsewhere = true;
-                std::thread([&] { elsewhere = eioi_stack_describe_fault(b.low - 1, text, sizeof text); }).join();
+                std::thread([&] {
+                    elsewhere = eioi_stack_describe_fault(b.low - 1, text, sizeof text);
+                }).join();
                 EXPECT_FALSE(elsewhere) << "not one of that thread's";
                 return nullptr;
             },
@@ -437,7 +451,8 @@ __attribute__((noinline)) size_t Overflow(size_t depth) {
         _exit(5);
     eio_err_drop(EvalMock([](eio_switch *sw) -> eio_err * {
         return Fork(
-            sw, []() -> eio_err * { return Overflow(0) == 0 ? eio_err_failure("0") : nullptr; }, "runs away");
+            sw, []() -> eio_err * { return Overflow(0) == 0 ? eio_err_failure("0") : nullptr; },
+            "runs away");
     }));
     _exit(6);
 }

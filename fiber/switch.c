@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: ISC
 // Switches.
 //
-// A switch lives in the frame of `run`, which ends in this order: the function returns; its error fails the switch; wait
-// (uncancellably) until no fiber is left; run the hooks, newest first, each protected; if those forked, wait again; free
-// the memory; return the combined error. `fibers` counts the function itself, so that daemons are cancelled when it and
-// all others but them have ended.
+// A switch lives in the frame of `run`, which ends in this order: the function returns; its error
+// fails the switch; wait (uncancellably) until no fiber is left; run the hooks, newest first, each
+// protected; if those forked, wait again; free the memory; return the combined error. `fibers`
+// counts the function itself, so that daemons are cancelled when it and all others but them have
+// ended.
 //
-// A cancelled fiber's error never hides the failure that cancelled it: combine drops Cancelled beside anything else. A
-// switch that was only cancelled from outside, and in which nothing failed, returns what its function returned: NULL.
+// A cancelled fiber's error never hides the failure that cancelled it: combine drops Cancelled
+// beside anything else. A switch that was only cancelled from outside, and in which nothing failed,
+// returns what its function returned: NULL.
 
 #include "eio/switch.h"
 

@@ -3,11 +3,12 @@
 #define EIO_SWITCH_H
 
 /*
- * Scopes. A switch is opened around a function; no fiber and no resource that is attached to it can outlive that call.
+ * Scopes. A switch is opened around a function; no fiber and no resource that is attached to it can
+ * outlive that call.
  *
  *     static eio_err *serve(void *arg, eio_switch *sw) {
  *         eio_listener *listener;
- *         EIO_TRY(eio_net_listen(net, sw, &addr, NULL, &listener));   // closed when serve's switch ends
+ *         EIO_TRY(eio_net_listen(net, sw, &addr, NULL, &listener)); // closed at the end of sw
  *         return eio_net_run_server(listener, handle, arg, NULL);
  *     }
  *     EIO_TRY(eio_switch_run(serve, arg));
@@ -27,11 +28,13 @@ typedef struct eio_switch eio_switch;
 typedef eio_err *eio_switch_fn(void *arg, eio_switch *sw);
 
 /**
- * Opens a switch, calls `fn(arg, sw)`, waits for every fiber of the switch, runs its release hooks last-in first-out
- * (each protected from cancellation), frees its memory, and returns the combined error of all of these.
+ * Opens a switch, calls `fn(arg, sw)`, waits for every fiber of the switch, runs its release hooks
+ * last-in first-out (each protected from cancellation), frees its memory, and returns the combined
+ * error of all of these.
  *
- * Suspends:  until every fiber of the switch has ended; that wait can't be cancelled, but the fibers in it can.
- * Errors:    those of `fn`, of the fibers and hooks, of `eio_switch_fail`; Cancelled at once (`fn` not called) when the
+ * Suspends:  until every fiber of the switch has ended; that wait can't be cancelled, but the
+ * fibers in it can. Errors:    those of `fn`, of the fibers and hooks, of `eio_switch_fail`;
+ * Cancelled at once (`fn` not called) when the
  *            calling fiber is cancelled already.
  * Domain:    any fiber.
  */
@@ -45,12 +48,10 @@ EIO_API EIO_MUST_USE eio_err *eio_switch_run(eio_switch_fn *fn, void *arg);
 EIO_API EIO_MUST_USE eio_err *eio_switch_run_protected(eio_switch_fn *fn, void *arg);
 
 /**
- * Cancels everything in the switch because of `err`, which `eio_switch_run` will return (combined with other errors).
- * Returns at once; the caller goes on, and may clean up.
+ * Cancels everything in the switch because of `err`, which `eio_switch_run` will return (combined
+ * with other errors). Returns at once; the caller goes on, and may clean up.
  *
- * Suspends:  never.
- * Owner:     takes `err` over.
- * Domain:    the switch's own (asserted).
+ * Suspends:  never. Owner:     takes `err` over. Domain:    the switch's own (asserted).
  */
 EIO_API void eio_switch_fail(eio_switch *sw, eio_err *err);
 /**
@@ -61,11 +62,17 @@ EIO_API void eio_switch_fail(eio_switch *sw, eio_err *err);
  * Domain:    the switch's own (asserted).
  */
 EIO_API EIO_MUST_USE eio_err *eio_switch_check(eio_switch *sw);
-/** The error that the switch failed with so far, borrowed; NULL when it is on, or was cancelled only from outside. Suspends: never. */
+/**
+ * The error that the switch failed with so far, borrowed; NULL when it is on, or was cancelled only
+ * from outside. Suspends: never.
+ */
 EIO_API eio_err *eio_switch_error(eio_switch *sw);
 
 typedef struct eio_hook eio_hook;
-/** A release hook. It may suspend, is protected from cancellation, and its error is combined into the switch's. */
+/**
+ * A release hook. It may suspend, is protected from cancellation, and its error is combined into
+ * the switch's.
+ */
 typedef eio_err *eio_hook_fn(eio_hook *hook);
 /** A release hook, embedded in what it releases. All zero: attached to nothing. */
 struct eio_hook {
@@ -77,32 +84,34 @@ struct eio_hook {
 /**
  * Has `fn(hook)` called when the switch ends. Can't fail, allocates nothing.
  *
- * Suspends:  never.
- * Owner:     `hook` stays where it is until it has run or was removed.
- * Domain:    the switch's own (asserted). The switch must not have run its hooks yet (asserted: "Switch finished!").
+ * Suspends:  never. Owner:     `hook` stays where it is until it has run or was removed. Domain:
+ * the switch's own (asserted). The switch must not have run its hooks yet (asserted: "Switch
+ * finished!").
  */
 EIO_API void eio_switch_attach(eio_switch *sw, eio_hook *hook, eio_hook_fn *fn);
-/** Takes a hook off its switch: it will not run. Nothing happens when it is attached to none. Suspends: never. */
+/**
+ * Takes a hook off its switch: it will not run. Nothing happens when it is attached to none.
+ * Suspends: never.
+ */
 EIO_API void eio_hook_remove(eio_hook *hook);
 
 /**
- * `size` bytes of zeros, aligned for any type, freed when the switch ends (after its hooks have run), not before.
+ * `size` bytes of zeros, aligned for any type, freed when the switch ends (after its hooks have
+ * run), not before.
  *
- * Suspends:  never.
- * Errors:    Out_of_memory.
- * Owner:     the switch.
+ * Suspends:  never. Errors:    Out_of_memory. Owner:     the switch.
  */
 EIO_API EIO_MUST_USE eio_err *eio_switch_alloc(eio_switch *sw, size_t size, void **out);
 
 #ifndef __cplusplus
 /** Sets `*pp` to a new zeroed object of its type in the switch's memory. */
-#define EIO_SWITCH_NEW(sw, pp)                                                            \
-    __extension__({                                                                       \
-        void *eio_new_ = NULL;                                                            \
-        eio_err *eio_new_err_ = eio_switch_alloc((sw), sizeof **(pp), &eio_new_);         \
-        if (eio_new_err_ == NULL)                                                         \
-            *(pp) = (__typeof__(*(pp)))eio_new_;                                          \
-        eio_new_err_;                                                                     \
+#define EIO_SWITCH_NEW(sw, pp)                                                    \
+    __extension__({                                                               \
+        void *eio_new_ = NULL;                                                    \
+        eio_err *eio_new_err_ = eio_switch_alloc((sw), sizeof **(pp), &eio_new_); \
+        if (eio_new_err_ == NULL)                                                 \
+            *(pp) = (__typeof__(*(pp)))eio_new_;                                  \
+        eio_new_err_;                                                             \
     })
 #endif
 

@@ -20,7 +20,9 @@ struct eio_switch {
     struct eioi_chunk *memory; // newest first
 };
 
-/** Counts a fiber out: the last but daemons cancels these, the very last one wakes the switch's end. */
+/**
+ * Counts a fiber out: the last but daemons cancels these, the very last one wakes the switch's end.
+ */
 void eioi_switch_dec(struct eio_switch *sw);
 /** Asserts that `sw` belongs to this domain and has not ended. */
 void eioi_switch_assert_usable(const struct eio_switch *sw);

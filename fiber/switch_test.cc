@@ -9,7 +9,9 @@ namespace {
 
 class SwitchTest : public EioTest {};
 
-eio_err *Stop() { return eio_err_failure("stop"); }
+eio_err *Stop() {
+    return eio_err_failure("stop");
+}
 
 eio_err *Say(const char *text) {
     eio_traceln("%s", text);
@@ -543,7 +545,8 @@ TEST_F(SwitchTest, MemoryIsZeroedAlignedAndThereUntilAfterTheHooks) {
 TEST_F(SwitchTest, LargeBlocksAndSmallOnesMix) {
     EXPECT_OK(EvalMock([](eio_switch *sw) -> eio_err * {
         void *out;
-        for (size_t size : {size_t{1}, size_t{1} << 20, size_t{1}, size_t{100000}, size_t{0}, size_t{64}}) {
+        for (size_t size :
+             {size_t{1}, size_t{1} << 20, size_t{1}, size_t{100000}, size_t{0}, size_t{64}}) {
             EIO_TRY(eio_switch_alloc(sw, size, &out));
             memset(out, 0xff, size);
         }

@@ -2,8 +2,8 @@
 #ifndef EIO_FIBER_TESTING_H
 #define EIO_FIBER_TESTING_H
 
-// What the tests of this folder share, beside tests/support: faults on demand, counts that fit the build, waits that a
-// test can look into, and a loop whose time is a number and which other threads can wake.
+// What the tests of this folder share, beside tests/support: waits that a test can look into, and a
+// loop whose time is a number and which other threads can wake.
 
 #include <gtest/gtest.h>
 
@@ -18,55 +18,17 @@
 
 #include "eio/fiber.h"
 #include "eio/trace.h"
+#include "tests/support/counts.h"
+#include "tests/support/faults.h"
 #include "tests/support/mock_run.h"
 #include "tests/support/support.h"
 
 extern "C" {
 #include "fiber/base/alloc.h"
-#include "fiber/base/fault.h"
 #include "fiber/sched.h"
 }
 
 namespace eio_test {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
-#else
-constexpr bool kSanitized = false;
-#endif
-
-/// How many fibers a test makes: `plain`, or a fifth of it under ASan and TSan; a reduction is printed.
-inline size_t FiberCount(size_t plain) {
-    if (!kSanitized)
-        return plain;
-    printf("under a sanitizer: %zu fibers instead of %zu\n", plain / 5, plain);
-    return plain / 5;
-}
-
-/// While it lives, `decide(name)` says for each fault point whether it fails (an errno value) or not (0).
-class Faults {
-  public:
-    explicit Faults(std::function<int(const std::string &name)> decide)
-        : decide_(std::move(decide)), hook_{Decide, this} {
-        eioi_fault_hook = &hook_;
-    }
-    ~Faults() { eioi_fault_hook = nullptr; }
-    Faults(const Faults &) = delete;
-    Faults &operator=(const Faults &) = delete;
-
-  private:
-    static int Decide(void *arg, const char *name) {
-        return static_cast<Faults *>(arg)->decide_(name);
-    }
-    std::function<int(const std::string &)> decide_;
-    struct eioi_fault_hook hook_;
-};
 
 /// A prefix that is the text `arg`.
 inline void TextPrefix(void *arg, char *buf, size_t len) {

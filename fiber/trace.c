@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
-// Trace lines. The sink is the process's, and one mutex makes messages whole; the prefix belongs to the fiber, is looked
-// up when a message is printed, and is inherited like any fiber-local. Messages of the loop itself have no fiber and so no
-// prefix.
+// Trace lines. The sink is the process's, and one mutex makes messages whole; the prefix belongs to
+// the fiber, is looked up when a message is printed, and is inherited like any fiber-local.
+// Messages of the loop itself have no fiber and so no prefix.
 
 #include "eio/trace.h"
 
@@ -113,17 +113,23 @@ void eio_traceln(const char *fmt, ...) {
     errno = saved;
 }
 
-/** The prefix is bound by address, and its frame must outlive the fibers forked meanwhile: so it's a counted copy. */
+/**
+ * The prefix is bound by address, and its frame must outlive the fibers forked meanwhile: so it's a
+ * counted copy.
+ */
 static void free_prefix(void *value) {
     eioi_free(value);
 }
 
-eio_err *eio_with_trace_prefix(eio_trace_prefix_fn *prefix, void *prefix_arg, eio_call_fn *fn, void *fn_arg) {
+eio_err *eio_with_trace_prefix(eio_trace_prefix_fn *prefix, void *prefix_arg, eio_call_fn *fn,
+                               void *fn_arg) {
     struct eioi_sched *s = eioi_sched_require(__func__);
     struct prefix *self = eioi_alloc(sizeof *self);
     if (self == NULL)
         return eio_err_const(&eio_err_out_of_memory);
-    // The outer prefix lives as long as its binding, which the chain below this one's binding holds.
-    *self = (struct prefix){.fn = prefix, .arg = prefix_arg, .outer = eioi_local_get(s->current, &prefix_key)};
+    // The outer prefix lives as long as its binding, which the chain below this one's binding
+    // holds.
+    *self = (struct prefix){
+        .fn = prefix, .arg = prefix_arg, .outer = eioi_local_get(s->current, &prefix_key)};
     return eio_fiber_with_local(&prefix_key, self, free_prefix, fn, fn_arg);
 }

@@ -90,7 +90,9 @@ TEST_F(TraceTest, APrefixIsAskedForAtEachMessage) {
     static int number;
     number = 0;
     RunMock([](eio_switch *) -> eio_err * {
-        auto count = [](void *, char *buf, size_t len) { (void)snprintf(buf, len, "%d: ", ++number); };
+        auto count = [](void *, char *buf, size_t len) {
+            (void)snprintf(buf, len, "%d: ", ++number);
+        };
         auto body = []() -> eio_err * {
             Say("a");
             return Say("b");
@@ -116,7 +118,8 @@ TEST_F(TraceTest, APrefixBelongsToTheFiberThatPrints) {
                 EIO_TRY(Fork(sw, []() -> eio_err * {
                     Say("forked inside");
                     EIO_TRY(eio_fiber_yield());
-                    return WithPrefix("[c] ", [] { return Say("forked inside, after the scopes"); });
+                    return WithPrefix("[c] ",
+                                      [] { return Say("forked inside, after the scopes"); });
                 }));
                 return Say("scope");
             });
@@ -150,7 +153,8 @@ TEST_F(TraceTest, ThePrefixesLengthIsKnown) {
 TEST_F(TraceTest, APrefixThatIsTooLongIsCut) {
     const std::string half(200, 'p');
     EXPECT_OK(EvalMock([&](eio_switch *) -> eio_err * {
-        return WithPrefix(half.c_str(), [&] { return WithPrefix(half.c_str(), [] { return Say("!"); }); });
+        return WithPrefix(half.c_str(),
+                          [&] { return WithPrefix(half.c_str(), [] { return Say("!"); }); });
     }));
     EXPECT_EQ(TakeTrace(), "+" + std::string(255, 'p') + "!\n");
 }
@@ -158,7 +162,8 @@ TEST_F(TraceTest, APrefixThatIsTooLongIsCut) {
 TEST_F(TraceTest, APrefixFunctionThatWritesNothingIsNoPrefix) {
     RunMock([](eio_switch *) -> eio_err * {
         auto body = [] { return Say("line"); };
-        return eio_with_trace_prefix([](void *, char *, size_t) {}, nullptr, Fn<decltype(body)>::Call, &body);
+        return eio_with_trace_prefix([](void *, char *, size_t) {}, nullptr,
+                                     Fn<decltype(body)>::Call, &body);
     });
     EXPECT_TRACE(R"(
         +line
@@ -179,7 +184,8 @@ TEST_F(TraceTest, WithoutMemoryThePrefixedFunctionIsNotRun) {
     for (int nth : {1, 2}) {
         EXPECT_ERR(EvalMock([&](eio_switch *) -> eio_err * {
                        int seen = 0;
-                       Faults faults([&](const std::string &) { return ++seen == nth ? ENOMEM : 0; });
+                       Faults faults(
+                           [&](const std::string &) { return ++seen == nth ? ENOMEM : 0; });
                        return WithPrefix("[a] ", [] { return eio_err_failure("was run"); });
                    }),
                    &eio_err_out_of_memory)

@@ -351,7 +351,7 @@ TEST_F(StreamTest, ATooLargeCapacityIsOutOfMemory) {
         EvalMock([&](eio_switch *sw) { return eio_stream_create(sw, SIZE_MAX / 4, &stream_); }),
         &eio_err_out_of_memory);
     EXPECT_ERR(
-        EvalMock([&](eio_switch *sw) { return eio_stream_create(sw, SIZE_MAX / 16, &stream_); }),
+        EvalMock([&](eio_switch *sw) { return eio_stream_create(sw, SIZE_MAX / 8, &stream_); }),
         &eio_err_out_of_memory);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: ISC
-// The messages are those of RFC 1035, section 4: a header of 12 bytes, the question, and behind it the answers, whose
-// names point back at the question's (4.1.4).
+// The messages are those of RFC 1035, section 4: a header of 12 bytes, the question, and behind it
+// the answers, whose names point back at the question's (4.1.4).
 #include "tests/network/dns_server.h"
 
 #include <cstring>

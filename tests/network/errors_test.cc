@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
-// Sections "Socketpair", "Errors", "Shutdown" and "read/write on SOCK_DGRAM" of the seed: transcripts 23 to 27 and 42.
+// Sections "Socketpair", "Errors", "Shutdown" and "read/write on SOCK_DGRAM" of the seed:
+// transcripts 23 to 27 and 42.
 
 #include "eio/buf_read.h"
 #include "eio/fd.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: ISC
-// Sections "Getaddrinfo" and "getnameinfo" of the seed: transcripts 28 to 35. What the seed takes from the machine (32, 33
-// and 35: the hosts and services files, 34: the network) comes from files and a name server of the test's own.
+// Sections "Getaddrinfo" and "getnameinfo" of the seed: transcripts 28 to 35. What the seed takes
+// from the machine (32, 33 and 35: the hosts and services files, 34: the network) comes from files
+// and a name server of the test's own.
 
 #include <fstream>
 #include <sstream>
@@ -23,8 +24,8 @@ std::string ShowAddr(const eio_sockaddr &addr) {
            std::to_string(addr.port) + ")";
 }
 
-/// A list as OCaml's toplevel prints one: on the line of its type when all fits in 78 columns, else as many items on a line
-/// as fit.
+/// A list as OCaml's toplevel prints one: on the line of its type when all fits in 78 columns, else
+/// as many items on a line as fit.
 void PrintList(const std::string &type, const eio_sockaddr_list &list) {
     std::vector<std::string> items;
     for (size_t i = 0; i < list.count; i++)
@@ -143,8 +144,9 @@ TEST_P(Getaddrinfo, T33_Ftp) {
 )");
 }
 
-/// The seed's text lost bytes in the IPv4 address (there it has one, `":"`). The server's is d8 3a d4 ce, of which that one
-/// is left when the others, which are no valid UTF-8, are taken out; so this block differs from the seed's in that string.
+/// The seed's text lost bytes in the IPv4 address (there it has one, `":"`). The server's is d8 3a
+/// d4 ce, of which that one is left when the others, which are no valid UTF-8, are taken out; so
+/// this block differs from the seed's in that string.
 TEST_P(Getaddrinfo, T34_OfAHostName) {
     if (!OwnLoopback::HasIPv4RouteOnly())
         GTEST_SKIP() << "IPv4 comes first where only it has a route, which needs a network "

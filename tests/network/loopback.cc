@@ -34,7 +34,8 @@ bool BringUpLoopback() {
     return up;
 }
 
-/// Gives every IPv4 address a route, through the loopback. Nothing is sent there: routes decide how addresses are sorted.
+/// Gives every IPv4 address a route, through the loopback. Nothing is sent there: routes decide how
+/// addresses are sorted.
 bool AddIPv4Route() {
     const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)

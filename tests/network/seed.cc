@@ -33,7 +33,8 @@ static eio_err *receive(eio_flow *flow) {
     return nullptr;
 }
 
-/// `Fun.protect (fun () -> ...) ~finally`: the clean-up runs in any case, and its error doesn't hide the first one.
+/// `Fun.protect (fun () -> ...) ~finally`: the clean-up runs in any case, and its error doesn't
+/// hide the first one.
 static eio_err *handle(void *, eio_flow *flow, const eio_sockaddr *) {
     eio_traceln("Server accepted connection from client");
     eio_err *err = receive(flow);

@@ -50,7 +50,8 @@ Exception: Graceful_shutdown.
 }
 
 TEST_P(TestCases, T03_HandlingOneConnectionOnAnAbstractUnixDomainSocket) {
-    // The abstract name belongs to the network namespace; the process id keeps copies apart where there is only one.
+    // The abstract name belongs to the network namespace; the process id keeps copies apart where
+    // there is only one.
     const std::string path =
         std::string(1, '\0') + "/tmp/eio-test.sock." + std::to_string(getpid());
     RunReal([&](eio_switch *sw, const eio_env *env) {

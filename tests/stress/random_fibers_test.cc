@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: ISC
-// Thousands of fibers that sleep, connect, fail or are cancelled at random, from a printed seed (EIO_SEED sets it). At the
-// end no object is alive, no descriptor open and no mapping left that wasn't there before.
+// Thousands of fibers that sleep, connect, fail or are cancelled at random, from a printed seed
+// (EIO_SEED sets it). At the end no object is alive, no descriptor open and no mapping left that
+// wasn't there before.
 
 #include <cstdlib>
 #include <ctime>

@@ -2,7 +2,8 @@
 #ifndef EIO_TESTS_SUPPORT_COUNTS_H
 #define EIO_TESTS_SUPPORT_COUNTS_H
 
-// How many of something a test makes: one table, smaller where a sanitizer makes each dearer. A reduction is printed.
+// How many of something a test makes: one table, smaller where a sanitizer makes each dearer. A
+// reduction is printed.
 
 #include <cstdio>
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: ISC
-// A test that is a shell script: `run_script SCRIPT ARG...`. Bazel 9 has no rule for those of its own, and one program is
-// less than a dependency. The script's exit status is the test's; 77 means that it was skipped, and it has said why.
+// A test that is a shell script: `run_script SCRIPT ARG...`. Bazel 9 has no rule for those of its
+// own, and one program is less than a dependency. The script's exit status is the test's; 77 means
+// that it was skipped, and it has said why.
 
 #include <stdio.h>
 #include <string.h>

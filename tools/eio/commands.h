@@ -21,7 +21,10 @@ struct options {
 
 eio_main_fn demo_command, echo_command, connect_command, proxy_command, resolve_command;
 
-/** The addresses that `text` (`HOST:PORT`, `[V6]:PORT`, `unix:PATH`, `unix:@ABSTRACT`) stands for, a name looked up. */
+/**
+ * The addresses that `text` (`HOST:PORT`, `[V6]:PORT`, `unix:PATH`, `unix:@ABSTRACT`) stands for, a
+ * name looked up.
+ */
 EIO_MUST_USE eio_err *find_addresses(const eio_env *env, eio_switch *sw, const char *text,
                                      eio_sockaddr_list *out);
 /** Connects to the first of the addresses of `text` that answers. */
@@ -31,8 +34,8 @@ EIO_MUST_USE eio_err *connect_to(const eio_env *env, eio_switch *sw, const char 
 EIO_MUST_USE eio_err *listen_on(const eio_env *env, eio_switch *sw, const char *text,
                                 eio_listener **out);
 /**
- * Runs a server until a signal: the first SIGINT or SIGTERM stops accepting and lets the connections finish, the second
- * ends it at once.
+ * Runs a server until a signal: the first SIGINT or SIGTERM stops accepting and lets the
+ * connections finish, the second ends it at once.
  */
 EIO_MUST_USE eio_err *serve_until_signal(const eio_env *env, eio_listener *listener,
                                          eio_connection_fn *handler, void *arg,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: ISC
-// eio connect ADDR: joins standard input and output to a connection. The end of the input is passed on as a half-close;
-// the program ends when the peer has sent its last byte, and gives up reading its input then.
+// eio connect ADDR: joins standard input and output to a connection. The end of the input is passed
+// on as a half-close; the program ends when the peer has sent its last byte, and gives up reading
+// its input then.
 
 #include "tools/eio/commands.h"
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: ISC
-// eio, without a command: a demonstration that needs nothing but this machine. An echo server on loopback and 100 clients,
-// each sending 1 MiB of data of its own in messages of 16 KiB and checking every byte that comes back.
+// eio, without a command: a demonstration that needs nothing but this machine. An echo server on
+// loopback and 100 clients, each sending 1 MiB of data of its own in messages of 16 KiB and
+// checking every byte that comes back.
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: ISC
-// eio proxy LISTEN TARGET: forwards each connection both ways. The end of one direction is passed on as a half-close, so
-// that the other may go on.
+// eio proxy LISTEN TARGET: forwards each connection both ways. The end of one direction is passed
+// on as a half-close, so that the other may go on.
 
 #include "tools/eio/commands.h"
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
-// eio resolve HOST [SERVICE]: prints the addresses of a name, a line each; --reverse ADDR: the name of an address.
+// eio resolve HOST [SERVICE]: prints the addresses of a name, a line each; --reverse ADDR: the name
+// of an address.
 
 #include <stdio.h>
 
