@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: ISC
 
-// Theory. A name that was asked for is binding: if that backend can't be started, that's an error. Where none was asked
-// for, any reason for which io_uring doesn't start (seccomp, sysctl, an old kernel, no locked memory, ...) makes epoll
-// the choice, and is told once in the process: a program that starts many loops shouldn't say it many times.
+// Theory. A name that was asked for is binding: if that backend can't be started, that's an error.
+// Where none was asked for, any reason for which io_uring doesn't start (seccomp, sysctl, an old
+// kernel, no locked memory, ...) makes epoll the choice, and is told once in the process: a program
+// that starts many loops shouldn't say it many times.
 
 #include "backends/choice.h"
 
@@ -53,7 +54,10 @@ static void add_reason(eio_strbuf *text, const eio_err *err) {
         eio_err_print(err, text);
 }
 
-/** Tells once for each `said` that epoll takes io_uring's place, because of `err`, which it takes over. */
+/**
+ * Tells once for each `said` that epoll takes io_uring's place, because of `err`, which it takes
+ * over.
+ */
 static void say_fall_back(atomic_flag *said, const char *whose, eio_err *err) {
     if (!atomic_flag_test_and_set(said)) {
         eio_strbuf text EIO_CLEANUP(eio_strbuf_free) = EIO_STRBUF_INIT;

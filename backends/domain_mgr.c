@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: ISC
 
-// Theory. A call lives in the frame of the fiber that makes it, and that fiber stays until the thread has been joined;
-// so both sides may use it, and nothing is allocated.
+// Theory. A call lives in the frame of the fiber that makes it, and that fiber stays until the
+// thread has been joined; so both sides may use it, and nothing is allocated.
 //
-// The thread: starts a backend, runs the function in a context of its own, stops the backend, and then wakes the caller:
-// its last act, after which joining it takes no time. A backend or a loop that can't be started is the call's error.
+// The thread: starts a backend, runs the function in a context of its own, stops the backend, and
+// then wakes the caller: its last act, after which joining it takes no time. A backend or a loop
+// that can't be started is the call's error.
 //
-// Cancelling the caller doesn't end its wait. It sends the thread a message, which cancels the context there. `phase`
-// says, under the call's lock, whether that message has somebody to go to: before the context exists the request is left
-// for the thread to find; once the context is gone there is nothing to cancel. While it exists its domain is alive, so
-// the message may be posted. One that has been posted by the time the context is to end is waited for: it is in the
-// caller's frame, and must not lie in an inbox that nobody empties.
+// Cancelling the caller doesn't end its wait. It sends the thread a message, which cancels the
+// context there. `phase` says, under the call's lock, whether that message has somebody to go to:
+// before the context exists the request is left for the thread to find; once the context is gone
+// there is nothing to cancel. While it exists its domain is alive, so the message may be posted.
+// One that has been posted by the time the context is to end is waited for: it is in the caller's
+// frame, and must not lie in an inbox that nobody empties.
 
 #include "backends/domain_mgr.h"
 
@@ -53,7 +55,10 @@ struct call {
 
 // In the new domain
 
-/** What the function is to be cancelled with, if that was asked for; the caller's reason is then consumed. */
+/**
+ * What the function is to be cancelled with, if that was asked for; the caller's reason is then
+ * consumed.
+ */
 static eio_err *take_reason(struct call *self) {
     eioi_spin_lock(&self->lock);
     eio_err *reason = self->reason;

@@ -138,8 +138,9 @@ TEST_P(DomainTest, ACancelAtAnyMomentIsNeitherLostNorEarlyNorTwice) {
             const int64_t delay = i * 20 * EIO_MICROSECOND;
             eio_err *err = TimeoutRun(eio_timeout_ns(env->mono_clock, delay), [&] {
                 return RunDomain(env->domain_mgr, [&]() -> eio_err * {
-                    return i % 2 == 0 ? eio_fiber_await_cancel()
-                                      : eio_mono_clock_sleep(env->mono_clock, 600 * EIO_MICROSECOND);
+                    return i % 2 == 0
+                               ? eio_fiber_await_cancel()
+                               : eio_mono_clock_sleep(env->mono_clock, 600 * EIO_MICROSECOND);
                 });
             });
             if (i % 2 == 0 || err != nullptr) {
@@ -154,7 +155,8 @@ TEST_P(DomainTest, DomainsMayMakeDomains) {
     RunReal([](eio_switch *, const eio_env *env) {
         return RunDomain(env->domain_mgr, [&] {
             return RunDomain(env->domain_mgr, [&] {
-                return RunDomain(env->domain_mgr, [] { return eio_err_failure("three floors down"); });
+                return RunDomain(env->domain_mgr,
+                                 [] { return eio_err_failure("three floors down"); });
             });
         });
     });
@@ -231,7 +233,8 @@ TEST_P(DomainTest, NoThreadAndNoLoopAreErrors) {
             return nullptr;
         };
         for (int errnum : {EAGAIN, ENOMEM}) {
-            Faults faults([&](const std::string &call) { return call == "pthread_create" ? errnum : 0; });
+            Faults faults(
+                [&](const std::string &call) { return call == "pthread_create" ? errnum : 0; });
             PrintResult(RunDomain(env->domain_mgr, nothing));
         }
         Faults faults([](const std::string &call) {
@@ -254,7 +257,8 @@ TEST(DomainFallBack, ADomainWithoutARingFallsBackAloneAndSaysSo) {
     auto child = [] {
         eio_err *err = EvalOn("uring", [](eio_switch *, const eio_env *env) -> eio_err * {
             fprintf(stderr, "%s\n", env->backend_name);
-            Faults faults([](const std::string &call) { return call == "io_uring_setup" ? ENOMEM : 0; });
+            Faults faults(
+                [](const std::string &call) { return call == "io_uring_setup" ? ENOMEM : 0; });
             for (int i = 0; i < 2; i++)
                 EIO_TRY(RunDomain(env->domain_mgr, []() -> eio_err * {
                     fprintf(stderr, "%s\n", eioi_backend_ops_current()->name);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: ISC
 
-// Theory. A run is: a backend, a loop on it, a main fiber, a switch in it that owns what the environment opened, and the
-// program's function inside. It ends in the reverse order, whatever fails; the first error is the result.
+// Theory. A run is: a backend, a loop on it, a main fiber, a switch in it that owns what the
+// environment opened, and the program's function inside. It ends in the reverse order, whatever
+// fails; the first error is the result.
 
 #include "eio/main.h"
 

@@ -1,9 +1,18 @@
 // SPDX-License-Identifier: ISC
+#include <signal.h>
+
 #include <atomic>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <thread>
 
+#include "eio/domain.h"
+#include "eio/net.h"
+#include "eio/signal.h"
+#include "fiber/base/alloc.h"
+#include "tests/support/faults.h"
 #include "tests/support/real_run.h"
 
 using namespace eio_test;
@@ -36,7 +45,8 @@ eio_err *Fail(void *, const eio_env *) {
 }
 
 eio_err *FailInContext(void *, const eio_env *) {
-    return eio_err_add_context(eio_err_os(&eio_err_fs_not_found, ENOENT, "connect"), "connecting to %s", "x");
+    return eio_err_add_context(eio_err_os(&eio_err_fs_not_found, ENOENT, "connect"),
+                               "connecting to %s", "x");
 }
 
 eio_err *BeCancelled(void *, const eio_env *) {
@@ -45,7 +55,8 @@ eio_err *BeCancelled(void *, const eio_env *) {
 
 TEST_P(MainTest, TheExitStatusSaysHowItWent) {
     EXPECT_EXIT(ChildMain(GetParam(), Succeed), ExitedWithCode(0), Is("argument 7\n"));
-    EXPECT_EXIT(ChildMain(GetParam(), Fail), ExitedWithCode(1), Is("Exception: Failure \"it broke\".\n"));
+    EXPECT_EXIT(ChildMain(GetParam(), Fail), ExitedWithCode(1),
+                Is("Exception: Failure \"it broke\".\n"));
     EXPECT_EXIT(ChildMain(GetParam(), BeCancelled), ExitedWithCode(1),
                 Is("Exception: Cancelled: Failure(\"why\")\n"));
 }
@@ -56,13 +67,16 @@ TEST_P(MainTest, DetailsOfTheSystemArePrinted) {
         ChildMain(GetParam(), FailInContext);
     };
     EXPECT_EXIT(child(), ExitedWithCode(1),
-                Is("Exception:\nEio.Io Fs Not_found Unix_error (No such file or directory, \"connect\", \"\"),\n"
+                Is("Exception:\nEio.Io Fs Not_found Unix_error (No such file or directory, "
+                   "\"connect\", \"\"),\n"
                    "  connecting to x\n"));
 }
 
 TEST_P(MainTest, ALoopCanBeStartedAgainAfterItHasEnded) {
     for (int i = 0; i < 3; i++)
-        RunReal([](eio_switch *, const eio_env *env) { return eio_mono_clock_sleep(env->mono_clock, 1); });
+        RunReal([](eio_switch *, const eio_env *env) {
+            return eio_mono_clock_sleep(env->mono_clock, 1);
+        });
     RunReal([](eio_switch *, const eio_env *) { return eio_err_failure("x"); });
     EXPECT_TRACE(R"(
         - : unit = ()
@@ -90,7 +104,8 @@ TEST_P(MainTest, SeveralThreadsMayHaveALoopEach) {
 
 TEST_P(MainTest, ALoopInsideALoopIsAMistake) {
     EXPECT_DEATH(eio_err_drop(EvalReal([&](eio_switch *, const eio_env *) {
-                     return EvalReal([](eio_switch *, const eio_env *) -> eio_err * { return nullptr; });
+                     return EvalReal(
+                         [](eio_switch *, const eio_env *) -> eio_err * { return nullptr; });
                  })),
                  "eio_run was called by a fiber");
 }
@@ -124,8 +139,9 @@ TEST_P(MainTest, NeitherFibersNorEventsStarveBesideAFiberThatYieldsForEver) {
         char space[8];
         EIO_TRY(eio_socketpair_stream(sw, &a, &b));
         for (int i = 0; i < 20; i++) {
-            EIO_TRY(Both([&] { return eio_source_read_exact(&a->flow.source, eio_buf_of(space, 5)); },
-                         [&] { return eio_flow_copy_string("hello", &b->flow.sink); }));
+            EIO_TRY(
+                Both([&] { return eio_source_read_exact(&a->flow.source, eio_buf_of(space, 5)); },
+                     [&] { return eio_flow_copy_string("hello", &b->flow.sink); }));
             EIO_TRY(eio_mono_clock_sleep(env->mono_clock, EIO_MILLISECOND / 10));
         }
         stop = true;
@@ -134,6 +150,53 @@ TEST_P(MainTest, NeitherFibersNorEventsStarveBesideAFiberThatYieldsForEver) {
     EXPECT_TRACE(R"(
         - : unit = ()
     )");
+}
+
+/// A bit of everything that a loop can be asked for.
+eio_err *Everything(eio_switch *sw, const eio_env *env) {
+    static const int signum = SIGUSR2;
+    eio_sockaddr addr = eio_sockaddr_tcp(eio_ip_v4_loopback(), 0);
+    eio_listener *listener;
+    eio_signal *sig;
+    char bytes[8];
+    auto far = [&] { return eio_mono_clock_sleep(env->mono_clock, 1000); };
+    EIO_TRY(eio_signal_open(sw, &signum, 1, &sig));
+    EIO_TRY(eio_source_read_exact(env->random, eio_buf_of(bytes, sizeof bytes)));
+    EIO_TRY(eio_net_listen(&env->net->net, sw, &addr, nullptr, &listener));
+    EIO_TRY(eio_listener_addr(listener, &addr));
+    EIO_TRY(eio_domain_run(env->domain_mgr, Fn<decltype(far)>::Call, &far));
+    return Both(
+        [&]() -> eio_err * {
+            eio_stream_socket *socket;
+            EIO_TRY(eio_listener_accept(listener, sw, &socket, nullptr));
+            EIO_TRY(eio_flow_copy(&socket->flow.source, &socket->flow.sink));
+            return eio_flow_shutdown(&socket->flow, EIO_SHUTDOWN_SEND);
+        },
+        [&]() -> eio_err * {
+            eio_stream_socket *socket;
+            char space[5];
+            EIO_TRY(eio_net_connect(&env->net->net, sw, &addr, nullptr, &socket));
+            EIO_TRY(eio_flow_copy_string("hello", &socket->flow.sink));
+            EIO_TRY(eio_source_read_exact(&socket->flow.source, eio_buf_of(space, 5)));
+            return eio_flow_shutdown(&socket->flow, EIO_SHUTDOWN_SEND);
+        });
+}
+
+TEST_P(MainTest, WhateverFailsNothingIsLeftAndTheNextRunSucceeds) {
+    auto everything = [](eio_switch *sw, const eio_env *env) { return Everything(sw, env); };
+    const std::vector<std::string> fds = OpenFds();
+    const int64_t objects = eioi_live_objects();
+    for (int errnum : {ENOMEM, EAGAIN, EINTR}) {
+        const int points = FailEach(
+            errnum, [&] { return EvalReal(everything); },
+            [&](int n) {
+                ASSERT_EQ(OpenFds(), fds) << "after failure " << n << " with " << strerror(errnum);
+                ASSERT_EQ(eioi_live_objects(), objects) << "after failure " << n;
+            });
+        EXPECT_GT(points, 50);
+        EXPECT_OK(EvalReal(everything));
+    }
+    TakeTrace();
 }
 
 } // namespace

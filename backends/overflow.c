@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: ISC
 
-// Theory. The handler is installed over the default action only: a program that has its own keeps it. It prints its line
-// when the fault is in a guard of one of this thread's stacks, and in any case puts the default action back and returns:
-// the instruction faults again, and the process dies where it happened, with an honest core file. A SIGSEGV that somebody
-// sent is sent again.
+// Theory. The handler is installed over the default action only: a program that has its own keeps
+// it. It prints its line when the fault is in a guard of one of this thread's stacks, and in any
+// case puts the default action back and returns: the instruction faults again, and the process dies
+// where it happened, with an honest core file. A SIGSEGV that somebody sent is sent again.
 //
 // Not under AddressSanitizer, which has a handler of its own that tells more.
 

@@ -52,7 +52,8 @@ eio_err *Overflow() {
 template <class F> [[noreturn]] void ChildMain(const char *backend, F f) {
     setenv("EIO_BACKEND", backend, 1);
     auto call = [](void *arg, const eio_env *env) -> eio_err * {
-        return SwitchRun([&](eio_switch *sw) -> eio_err * { return (*static_cast<F *>(arg))(sw, env); });
+        return SwitchRun(
+            [&](eio_switch *sw) -> eio_err * { return (*static_cast<F *>(arg))(sw, env); });
     };
     exit(eio_main(call, &f));
 }
@@ -62,7 +63,8 @@ TEST_P(OverflowTest, AStackOverflowNamesTheFiber) {
     EXPECT_EXIT(ChildMain(GetParam(), main), KilledBySignal(SIGSEGV),
                 ContainsRegex("eio: fiber [0-9]+ 'main' overflowed its stack of [0-9]+ KiB"));
     auto fork = [](eio_switch *sw, const eio_env *) {
-        return Fork(sw, [] { return Overflow(); }, "deep thought");
+        return Fork(
+            sw, [] { return Overflow(); }, "deep thought");
     };
     EXPECT_EXIT(ChildMain(GetParam(), fork), KilledBySignal(SIGSEGV),
                 ContainsRegex("eio: fiber [0-9]+ 'deep thought' overflowed its stack"));

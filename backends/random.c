@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: ISC
 
-// Theory. getrandom(2) doesn't wait, but for the moments after boot before the kernel's generator has been seeded. It may
-// give less than was asked for, as any read may; one call gives at most MAX_BYTES, so that a large buffer doesn't hold
-// up the loop.
+// Theory. getrandom(2) doesn't wait, but for the moments after boot before the kernel's generator
+// has been seeded. It may give less than was asked for, as any read may; one call gives at most
+// MAX_BYTES, so that a large buffer doesn't hold up the loop.
 
 #include "backends/random.h"
 

@@ -51,7 +51,9 @@ TEST_P(RandomTest, AnInterruptedCallIsRepeatedAndAFailedOneIsAnError) {
         char byte;
         {
             int left = 3;
-            Faults faults([&](const std::string &call) { return call == "getrandom" && left-- > 0 ? EINTR : 0; });
+            Faults faults([&](const std::string &call) {
+                return call == "getrandom" && left-- > 0 ? EINTR : 0;
+            });
             EIO_TRY(eio_source_read_exact(env->random, eio_buf_of(&byte, 1)));
             EXPECT_EQ(faults.Count("getrandom"), 4);
         }

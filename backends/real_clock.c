@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: ISC
 
-// Theory. Everything waits by the monotonic clock, which nobody can set. A sleep by the wall clock is turned into one by
-// the monotonic clock, and the wall clock is looked at again after it: if it was set back meanwhile the rest is slept,
-// so a sleep is never early; if it was set forward, the sleep lasts as long as it would have.
+// Theory. Everything waits by the monotonic clock, which nobody can set. A sleep by the wall clock
+// is turned into one by the monotonic clock, and the wall clock is looked at again after it: if it
+// was set back meanwhile the rest is slept, so a sleep is never early; if it was set forward, the
+// sleep lasts as long as it would have.
 
 #include "backends/real_clock.h"
 

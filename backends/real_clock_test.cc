@@ -19,7 +19,8 @@ int64_t Realtime() {
 
 TEST_P(RealClockTest, NoSleepIsEarly) {
     RunReal([](eio_switch *, const eio_env *env) -> eio_err * {
-        for (int64_t ns : {INT64_C(1), INT64_C(1000), INT64_C(99999), INT64_C(1000001), INT64_C(3200000)}) {
+        for (int64_t ns :
+             {INT64_C(1), INT64_C(1000), INT64_C(99999), INT64_C(1000001), INT64_C(3200000)}) {
             for (int i = 0; i < 10; i++) {
                 const int64_t mono = eio_mono_clock_now(env->mono_clock) + ns;
                 EIO_TRY(eio_mono_clock_sleep_until(env->mono_clock, mono));
@@ -55,7 +56,8 @@ TEST_P(RealClockTest, SleepersWakeInTheOrderOfTheirDeadlines) {
         std::vector<int> order;
         EIO_TRY(ForEach(8, 0, [&](size_t i) -> eio_err * {
             // 7 first; two with one deadline in the order in which they went to sleep.
-            EIO_TRY(eio_mono_clock_sleep_until(env->mono_clock, start - static_cast<int64_t>(i / 2)));
+            EIO_TRY(
+                eio_mono_clock_sleep_until(env->mono_clock, start - static_cast<int64_t>(i / 2)));
             order.push_back(static_cast<int>(i));
             return nullptr;
         }));
@@ -82,7 +84,8 @@ TEST_P(RealClockTest, ADeadlineThatIsPastWaitsForOneTurn) {
                     return nullptr;
                 },
                 [&]() -> eio_err * {
-                    // At each look the loop finds the timer due; how many turns that takes is its own business.
+                    // At each look the loop finds the timer due; how many turns that takes is its
+                    // own business.
                     for (int i = 0; i < 1000; i++) {
                         turned = true;
                         EIO_TRY(eio_fiber_yield());
@@ -104,7 +107,8 @@ TEST_P(RealClockTest, ASleepForEverCanBeCancelled) {
                 return clock == 0 ? eio_mono_clock_sleep(env->mono_clock, INT64_MAX)
                                   : eio_clock_sleep(env->clock, INT64_MAX);
             };
-            EXPECT_ERR(TimeoutRun(eio_timeout_ns(env->mono_clock, EIO_MILLISECOND), sleep), &eio_err_timeout);
+            EXPECT_ERR(TimeoutRun(eio_timeout_ns(env->mono_clock, EIO_MILLISECOND), sleep),
+                       &eio_err_timeout);
         }
         return nullptr;
     });

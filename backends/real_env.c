@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: ISC
 
-// Theory. Nothing here waits or asks anybody: the standard streams are looked at (what kind of file), the resolver reads
-// its files when the first name is looked up. The standard streams belong to the first domain; the rest acts on the loop
-// of whoever uses it.
+// Theory. Nothing here waits or asks anybody: the standard streams are looked at (what kind of
+// file), the resolver reads its files when the first name is looked up. The standard streams belong
+// to the first domain; the rest acts on the loop of whoever uses it.
 
 #include "backends/real_env.h"
 

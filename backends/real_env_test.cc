@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: ISC
-// The standard streams, each case in a child process whose descriptors 0 and 1 are what the case is about. They are
-// shared with whoever started the program, so whatever happens their flags must stay as they were.
+// The standard streams, each case in a child process whose descriptors 0 and 1 are what the case is
+// about. They are shared with whoever started the program, so whatever happens their flags must
+// stay as they were.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,7 +35,8 @@ class StandardStreamsTest : public RealTest {
     }
     const char *file() const { return file_.c_str(); }
 
-    /// Starts a child with `in` and `out` (-1: closed) as its standard streams. Its status is 0 when `body` succeeded.
+    /// Starts a child with `in` and `out` (-1: closed) as its standard streams. Its status is 0
+    /// when `body` succeeded.
     pid_t Start(int in, int out, const Body &body) {
         flags_in_ = in < 0 ? 0 : fcntl(in, F_GETFL);
         flags_out_ = out < 0 ? 0 : fcntl(out, F_GETFL);
@@ -62,7 +64,9 @@ class StandardStreamsTest : public RealTest {
         }
     }
 
-    static eio_err *CopyAll(eio_switch *, const eio_env *env) { return eio_flow_copy(env->stdin_, env->stdout_); }
+    static eio_err *CopyAll(eio_switch *, const eio_env *env) {
+        return eio_flow_copy(env->stdin_, env->stdout_);
+    }
 
     static eio_err *ReadSome(const eio_env *env, std::string *out) {
         char space[256];
@@ -206,7 +210,8 @@ TEST_P(StandardStreamsTest, ATerminalGivesALineAtATime) {
     pid_t pid = Start(slave, slave, [&](eio_switch *, const eio_env *env) -> eio_err * {
         std::string text;
         // Nobody types: a wait for input can be given up, and takes nothing.
-        EXPECT_ERR(TimeoutRun(eio_timeout_ns(env->mono_clock, 20 * EIO_MILLISECOND), [&] { return ReadSome(env, &text); }),
+        EXPECT_ERR(TimeoutRun(eio_timeout_ns(env->mono_clock, 20 * EIO_MILLISECOND),
+                              [&] { return ReadSome(env, &text); }),
                    &eio_err_timeout);
         EIO_TRY(eio_flow_copy_string("ready\n", env->stdout_));
         for (const char *line : {"one\n", "two\n"}) {
@@ -249,7 +254,8 @@ TEST_P(StandardStreamsTest, AReadOfAnEmptyPipeCanBeCancelledAndTakesNothing) {
     Pipe in;
     pid_t pid = Start(in.fds[0], -1, [&](eio_switch *, const eio_env *env) -> eio_err * {
         std::string text;
-        EXPECT_ERR(TimeoutRun(eio_timeout_ns(env->mono_clock, 5 * EIO_MILLISECOND), [&] { return ReadSome(env, &text); }),
+        EXPECT_ERR(TimeoutRun(eio_timeout_ns(env->mono_clock, 5 * EIO_MILLISECOND),
+                              [&] { return ReadSome(env, &text); }),
                    &eio_err_timeout);
         Put(in.fds[1], "late");
         EIO_TRY(ReadSome(env, &text));
@@ -263,22 +269,24 @@ TEST_P(StandardStreamsTest, AFullPipeHoldsUpItsWriterOnly) {
     pid_t pid = Start(-1, out.fds[1], [&](eio_switch *, const eio_env *env) -> eio_err * {
         const std::string big(1 << 20, 'x');
         size_t got = 0;
-        return Both([&] { return eio_sink_write(env->stdout_, eio_slice_of(big.data(), big.size())); },
-                    [&]() -> eio_err * {
-                        EIO_TRY(eio_mono_clock_sleep(env->mono_clock, EIO_MILLISECOND)); // the loop is alive
-                        char space[8192];
-                        while (got < big.size()) {
-                            const ssize_t n = read(out.fds[0], space, sizeof space);
-                            if (n <= 0)
-                                return eio_err_failure("read: %zd", n);
-                            got += static_cast<size_t>(n);
-                            // There may be nothing for a moment: the writer must get its turn.
-                            struct pollfd p = {out.fds[0], POLLIN, 0};
-                            while (got < big.size() && poll(&p, 1, 0) == 0)
-                                EIO_TRY(eio_fiber_yield());
-                        }
-                        return nullptr;
-                    });
+        return Both(
+            [&] { return eio_sink_write(env->stdout_, eio_slice_of(big.data(), big.size())); },
+            [&]() -> eio_err * {
+                EIO_TRY(
+                    eio_mono_clock_sleep(env->mono_clock, EIO_MILLISECOND)); // the loop is alive
+                char space[8192];
+                while (got < big.size()) {
+                    const ssize_t n = read(out.fds[0], space, sizeof space);
+                    if (n <= 0)
+                        return eio_err_failure("read: %zd", n);
+                    got += static_cast<size_t>(n);
+                    // There may be nothing for a moment: the writer must get its turn.
+                    struct pollfd p = {out.fds[0], POLLIN, 0};
+                    while (got < big.size() && poll(&p, 1, 0) == 0)
+                        EIO_TRY(eio_fiber_yield());
+                }
+                return nullptr;
+            });
     });
     ExpectSuccess(pid);
 }

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: ISC
 
-// Theory. A subscription has a counter for each of its signals and an eventfd. The handler, which may run in any thread
-// at any instruction, walks the list of subscriptions, counts, and writes to the eventfds: atomics and write(2) only. A
-// waiting fiber takes from the counters; when there is nothing it waits for the eventfd to be readable, empties it, and
-// looks again. The handler counts before it writes, and the fiber empties before it looks: nothing is lost between them.
+// Theory. A subscription has a counter for each of its signals and an eventfd. The handler, which
+// may run in any thread at any instruction, walks the list of subscriptions, counts, and writes to
+// the eventfds: atomics and write(2) only. A waiting fiber takes from the counters; when there is
+// nothing it waits for the eventfd to be readable, empties it, and looks again. The handler counts
+// before it writes, and the fiber empties before it looks: nothing is lost between them.
 //
-// The list is changed under a mutex, with atomic links, so a handler sees a subscription or doesn't. Whoever takes one
-// off waits until no handler runs any more before it is freed: handlers take no lock, so that's soon. A handler that
-// interrupts the very thread that waits ends before that goes on.
+// The list is changed under a mutex, with atomic links, so a handler sees a subscription or
+// doesn't. Whoever takes one off waits until no handler runs any more before it is freed: handlers
+// take no lock, so that's soon. A handler that interrupts the very thread that waits ends before
+// that goes on.
 //
-// `handled[signum].count` says how many subscriptions want a signal. The first one installs the handler and keeps what
-// was there, the last one puts that back, unless somebody has installed something else meanwhile.
+// `handled[signum].count` says how many subscriptions want a signal. The first one installs the
+// handler and keeps what was there, the last one puts that back, unless somebody has installed
+// something else meanwhile.
 
 #include "eio/signal.h"
 

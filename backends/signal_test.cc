@@ -80,7 +80,8 @@ TEST_P(SignalTest, EverySubscriberGetsIt) {
         EIO_TRY(Open(sw, {SIGUSR2, SIGUSR1}, &b));
         EIO_TRY(Open(sw, {SIGUSR2}, &other));
         int from_a = 0, from_b = 0, from_other = 0;
-        EIO_TRY(All({[&] { return eio_signal_wait(a, &from_a); }, [&] { return eio_signal_wait(b, &from_b); },
+        EIO_TRY(All({[&] { return eio_signal_wait(a, &from_a); },
+                     [&] { return eio_signal_wait(b, &from_b); },
                      [&]() -> eio_err * {
                          Send(SIGUSR1);
                          return nullptr;
@@ -232,7 +233,8 @@ TEST_P(SignalTest, ItMayArriveInAnyThreadWhileSubscribersComeAndGo) {
                 return nullptr;
             };
             auto call = [&] { return SwitchRun(body); };
-            return i == 0 ? call() : eio_domain_run(env->domain_mgr, Fn<decltype(call)>::Call, &call);
+            return i == 0 ? call()
+                          : eio_domain_run(env->domain_mgr, Fn<decltype(call)>::Call, &call);
         });
     }));
     stop = true;

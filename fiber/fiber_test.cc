@@ -232,6 +232,7 @@ TEST_F(FiberTest, APromisedForkOnASwitchThatIsOffResolvesToCancelled) {
             eio_promise *promise;
             EIO_TRY(eio_fiber_fork_promise(sw, SayArg, argument, &r.opts, &promise));
             eio_traceln("refused: %d", r.refused);
+            eio_traceln("resolved: %d", eio_promise_is_resolved(promise));
             eio_traceln("%s", TakeText(eio_promise_await(promise, nullptr)).c_str());
             return nullptr;
         });
@@ -239,6 +240,7 @@ TEST_F(FiberTest, APromisedForkOnASwitchThatIsOffResolvesToCancelled) {
     EXPECT_TRACE(R"(
         +refused: the argument
         +refused: 1
+        +resolved: 1
         +Cancelled: Failure("stop")
         Exception: Failure "stop".
     )");

@@ -387,9 +387,9 @@ EIOI_NEVER_LEFT _Noreturn void eioi_fiber_main(void) {
 EIOI_NEVER_LEFT _Noreturn void eioi_fiber_exit(struct eioi_sched *s) {
     struct eioi_fiber *self = s->current;
     eioi_list_unlink(&self->cc_node);
+    // What the values' free functions trace must not look at what is being freed.
     struct eioi_local *locals = self->locals;
-    self->locals =
-        NULL; // what the values' free functions trace must not look at what is being freed
+    self->locals = NULL;
     eioi_locals_unref(locals);
     // From here on nothing may take a stack from the pool until this one is left: the loop forks
     // nothing, and trims only stacks that stand further down in the list.

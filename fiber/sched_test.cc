@@ -231,21 +231,26 @@ TEST_F(SchedTest, AnEndedFiberIsGoneFromItsContextAndTheNextOneRuns) {
 
 // R6: to suspend in a cancelled fiber lets everything that is ready go first, then returns Cancelled.
 void ExpectOneTurnThenCancelled(const std::function<eio_err *()> &wait) {
-    RunMock([&](eio_switch *) -> eio_err * {
-        return SwitchRun([&](eio_switch *sw) -> eio_err * {
-            EIO_TRY(ForkTwice(sw, "ready"));
-            EIO_TRY(ForkTwice(sw, "ready too"));
+    RunMock([&](eio_switch *outer) -> eio_err * {
+        eio_err *failed = SwitchRun([&](eio_switch *sw) -> eio_err * {
+            EIO_TRY(ForkTwice(outer, "ready"));
+            EIO_TRY(ForkTwice(outer, "ready too"));
             eio_switch_fail(sw, eio_err_failure("stop"));
             eio_err *err = wait();
             eio_traceln("waited: %s", TakeText(err).c_str());
             return nullptr;
         });
+        eio_traceln("switch: %s", TakeText(failed).c_str());
+        return nullptr;
     });
     EXPECT_TRACE(R"(
         +ready
         +ready too
+        +ready again
+        +ready too again
         +waited: Cancelled: Failure("stop")
-        Exception: Failure "stop".
+        +switch: Failure("stop")
+        - : unit = ()
     )");
 }
 

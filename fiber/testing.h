@@ -67,6 +67,7 @@ class TestLoop {
     int64_t step = 0;              // what each poll that doesn't block adds to it
     unsigned polls = 0;            // polls so far
     std::function<void()> on_poll; // runs in each poll, as an event's handler would
+    std::function<void()> on_poke; // runs at the end of each poke, in the poking thread
 
   private:
     static TestLoop *Of(void *backend) { return static_cast<TestLoop *>(backend); }
@@ -92,9 +93,13 @@ class TestLoop {
     }
     static void Poke(void *backend) {
         TestLoop *self = Of(backend);
-        std::lock_guard<std::mutex> lock(self->mutex_);
-        self->poked_ = true;
-        self->cond_.notify_one();
+        {
+            std::lock_guard<std::mutex> lock(self->mutex_);
+            self->poked_ = true;
+            self->cond_.notify_one();
+        }
+        if (self->on_poke)
+            self->on_poke();
     }
     static int64_t Now(void *backend) { return Of(backend)->now; }
 

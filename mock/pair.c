@@ -142,6 +142,8 @@ static eio_err *read_in_share(struct end *self, eio_buf buf, size_t *out_got) {
         if (pipe->no_more_writes || pipe->no_more_reads)
             return eio_err_const(&eio_err_end_of_file);
         EIO_TRY(wait_in(&pipe->reader, "flow pair, read"));
+        if (self->closed) // after what had woken us came, and before we ran
+            return closed("read");
     }
     *out_got = take(pair, pipe, buf);
     wake(&pipe->writer, NULL);
@@ -186,6 +188,8 @@ static eio_err *write_in_share(struct end *self, const eio_slice *slices, size_t
         if (pipe->len < pair->bound)
             break;
         EIO_TRY(wait_in(&pipe->writer, "flow pair, write"));
+        if (self->closed) // see above
+            return closed("write");
     }
     size_t total = 0;
     for (size_t i = 0; i < n && pipe->len < pair->bound; i++)

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: ISC
 
-// c-ares is only ever entered by fibers of the channel (its sockets' and its timer's) and by the one that asks, which is
-// the resolver's daemon: all of one domain, and none suspends inside. What c-ares calls back therefore only takes notes: a
-// query that has ended goes to `done` (c-ares may do so inside the very call that asks), a socket says what it is to be
-// watched for (sock.c). `eioi_channel_settle` acts on the notes when c-ares has returned: it forks a fiber for each wanted
-// direction that has none, and hands the ended queries on.
+// c-ares is only ever entered by fibers of the channel (its sockets' and its timer's) and by the
+// one that asks, which is the resolver's daemon: all of one domain, and none suspends inside. What
+// c-ares calls back therefore only takes notes: a query that has ended goes to `done` (c-ares may
+// do so inside the very call that asks), a socket says what it is to be watched for (sock.c).
+// `eioi_channel_settle` acts on the notes when c-ares has returned: it forks a fiber for each
+// wanted direction that has none, and hands the ended queries on.
 //
-// A channel that is retired lives until its last query has ended, and its memory until the last fiber is gone.
+// A channel that is retired lives until its last query has ended, and its memory until the last
+// fiber is gone.
 //
-// c-ares keeps its own time, by the same CLOCK_MONOTONIC as the loop: the timer fiber sleeps for as long as c-ares wants to
-// wait, then lets it look. The fiber is woken early when a new query may time out before what it sleeps for.
+// c-ares keeps its own time, by the same CLOCK_MONOTONIC as the loop: the timer fiber sleeps for as
+// long as c-ares wants to wait, then lets it look. The fiber is woken early when a new query may
+// time out before what it sleeps for.
 
 #include "resolver/channel.h"
 
@@ -113,7 +116,7 @@ static eio_err *watch_pause(void *arg, eio_cancel *cc) {
 }
 
 static bool watch_goes_on(const struct watch *self) {
-    return !self->sock->closed && self->sock->want[self->direction] && !eio_fiber_is_cancelled();
+    return eioi_sock_is_wanted(self->sock, self->direction) && !eio_fiber_is_cancelled();
 }
 
 // Waits for one direction of one socket, again and again, for as long as c-ares wants it.
@@ -216,7 +219,8 @@ static bool start_watch(struct eioi_channel *self, struct eioi_sock *sock,
     return false;
 }
 
-// False when a fiber that is needed can't be had. Each fork may change the list, so the search begins anew.
+// False when a fiber that is needed can't be had. Each fork may change the list, so the search
+// begins anew.
 static bool start_fibers(struct eioi_channel *self) {
     enum eioi_direction direction;
     struct eioi_sock *sock;
@@ -327,7 +331,8 @@ static bool is_host_name(const char *name) {
     return len > 0 && len <= EIOI_NAME_MAX;
 }
 
-// The name in a PTR answer. One that makes no sense is none: who owns the address can write there what he likes.
+// The name in a PTR answer. One that makes no sense is none: who owns the address can write there
+// what he likes.
 static int parse_name(const struct eioi_query *query, unsigned char *answer, int len, char *out) {
     struct hostent *host = NULL;
     const eio_ip *ip = &query->question.ip;

@@ -2,8 +2,8 @@
 #ifndef EIO_RESOLVER_CHANNEL_H
 #define EIO_RESOLVER_CHANNEL_H
 
-// A c-ares channel, driven by fibers: one for each socket that c-ares has open, one for its time-outs. Everything here
-// belongs to one domain, that of the switch which the fibers run in.
+// A c-ares channel, driven by fibers: one for each socket that c-ares has open, one for its
+// time-outs. Everything here belongs to one domain, that of the switch which the fibers run in.
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -40,15 +40,18 @@ enum eioi_outcome {
     EIOI_NO_MEMORY,
 };
 
-/** One question on its way. Embedded in a larger record, which stays where it is until `on_done`. */
+/**
+ * One question on its way. Embedded in a larger record, which stays where it is until `on_done`.
+ */
 struct eioi_query {
-    struct eioi_list node;         // the channel's, while it has ended and `on_done` was not called yet
+    struct eioi_list node; // the channel's, while it has ended and `on_done` was not called yet
     struct eioi_channel *channel;  // who has it
     struct eioi_question question; // set by the caller
     enum eioi_outcome outcome;     // valid once it has ended
     const char *reason;            // valid with EIOI_NO_ANSWER: a static string
-    struct eioi_ip_list ips;       // valid with EIOI_ANSWERED, when addresses were asked for; as they came
-    char name[EIOI_NAME_MAX + 1];  // valid with EIOI_ANSWERED, when a name was asked for
+    // Valid with EIOI_ANSWERED: the addresses as they came, or the name, whichever was asked for.
+    struct eioi_ip_list ips;
+    char name[EIOI_NAME_MAX + 1];
 };
 
 /** How to ask. Borrowed while a channel is made. */
@@ -62,7 +65,10 @@ struct eioi_channel_conf {
     bool rotate, use_tcp;
 };
 
-/** Called in a fiber of the channel or of `eioi_channel_settle`'s caller, outside c-ares. Never suspends. */
+/**
+ * Called in a fiber of the channel or of `eioi_channel_settle`'s caller, outside c-ares. Never
+ * suspends.
+ */
 typedef void eioi_query_done_fn(void *arg, struct eioi_query *query);
 
 struct eioi_channel;
@@ -72,13 +78,22 @@ EIO_MUST_USE eio_err *eioi_channel_create(eio_switch *sw, eio_mono_clock *clock,
                                           const struct eioi_channel_conf *conf,
                                           eioi_query_done_fn *on_done, void *arg,
                                           struct eioi_channel **out);
-/** Asks. The answer may be there at once; `on_done` is called by `eioi_channel_settle` at the earliest. */
+/**
+ * Asks. The answer may be there at once; `on_done` is called by `eioi_channel_settle` at the
+ * earliest.
+ */
 void eioi_channel_ask(struct eioi_channel *self, struct eioi_query *query);
-/** To be called when all has been asked: starts fibers for new sockets, tells of queries that have ended. */
+/**
+ * To be called when all has been asked: starts fibers for new sockets, tells of queries that have
+ * ended.
+ */
 void eioi_channel_settle(struct eioi_channel *self);
 /** Nothing more will be asked: the channel destroys itself when its last query has ended. */
 void eioi_channel_retire(struct eioi_channel *self);
-/** Ends all queries, which is told. The fibers have ended by then, since their switch has (asserted). */
+/**
+ * Ends all queries, which is told. The fibers have ended by then, since their switch has
+ * (asserted).
+ */
 void eioi_channel_destroy(struct eioi_channel *self);
 
 #endif

@@ -1,23 +1,26 @@
 // SPDX-License-Identifier: ISC
 
-// Who asks makes a request (counted: one reference is the asker's, one the daemon's), puts it into the inbox, wakes the
-// daemon if it sleeps, and waits for the request's promise. A cancelled asker gives its reference up and is gone; nothing
-// of its stack is known to anybody else.
+// Who asks makes a request (counted: one reference is the asker's, one the daemon's), puts it into
+// the inbox, wakes the daemon if it sleeps, and waits for the request's promise. A cancelled asker
+// gives its reference up and is gone; nothing of its stack is known to anybody else.
 //
-// The daemon fiber takes the inbox and joins each request to the query that asks the same, or makes one. When a query has
-// ended its record is taken out of the table first, then all its requests get the answer. The daemon sleeps on a promise
-// of its own, which who fills the inbox resolves; the lock makes "the inbox is empty" and "I sleep" one step.
+// The daemon fiber takes the inbox and joins each request to the query that asks the same, or makes
+// one. When a query has ended its record is taken out of the table first, then all its requests get
+// the answer. The daemon sleeps on a promise of its own, which who fills the inbox resolves; the
+// lock makes "the inbox is empty" and "I sleep" one step.
 //
-// Queries are paced: a burst of a thousand would overrun the receive buffer of many a server, and what is dropped costs a
-// whole time-out. So at most CREDIT_MAX queries more are sent than have been answered, until PACE_MS have passed: a server
-// that keeps up is never waited for, and names that nobody answers for hold the others up by PACE_MS only.
+// Queries are paced: a burst of a thousand would overrun the receive buffer of many a server, and
+// what is dropped costs a whole time-out. So at most WINDOW queries are unanswered and young at a
+// time. A server that keeps up is never waited for. A query that has no answer after YOUNG_MS isn't
+// in anybody's buffer any more, most likely, and no longer counts: so names that nobody answers for
+// don't hold the others up until they time out.
 //
-// The end: the switch cancels the daemon, when it fails or when only daemons are left. Its inner switch ends first, and
-// with it the channel's fibers; then the inbox is shut, and what is left is answered with "shut down".
+// The end: the switch cancels the daemon, when it fails or when only daemons are left. Its inner
+// switch ends first, and with it the channel's fibers; then the inbox is shut, and what is left is
+// answered with "shut down".
 
 #include "resolver/dns.h"
 
-#include <limits.h>
 #include <string.h>
 
 #include "eio/err_net.h"
@@ -27,7 +30,7 @@
 #include "resolver/index.h"
 #include "resolver/sort.h"
 
-enum { CREDIT_MAX = 64, PACE_MS = 50, RETRY_MS = 10, DNS_PORT = 53 };
+enum { WINDOW = 40, YOUNG_MS = 100, RETRY_MS = 10, DNS_PORT = 53 };
 
 static const char shut_down[] = "the resolver was shut down";
 
@@ -45,7 +48,9 @@ struct request {
 struct query {
     struct eioi_query base;
     struct eioi_list in_bucket;
-    struct eioi_list in_backlog; // linked while it waits for its turn
+    struct eioi_list
+        in_line;     // in the backlog, or among the young ones; linked to itself when it is old
+    int64_t sent_ns; // valid once it is out of the backlog
     struct eioi_list requests;
 };
 
@@ -123,7 +128,7 @@ static struct query *find_query(struct eioi_dns *self, const struct eioi_questio
 static void finish_query(struct query *query, struct eioi_answer *answer) {
     struct eioi_list *node;
     eioi_list_unlink(&query->in_bucket);
-    eioi_list_unlink(&query->in_backlog);
+    eioi_list_unlink(&query->in_line);
     while ((node = eioi_list_pop_head(&query->requests)) != NULL)
         request_finish(EIOI_CONTAINER_OF(node, struct request, node), answer);
     eioi_answer_unref(answer);
@@ -161,8 +166,8 @@ static void merge_conf(const struct eioi_dns_opts *opts, const struct eioi_resol
 
 static eioi_query_done_fn on_query_done;
 
-// Makes a channel, or another one when resolv.conf has changed; the old one ends with its last query. While none can be
-// made the old one goes on.
+// Makes a channel, or another one when resolv.conf has changed; the old one ends with its last
+// query. While none can be made the old one goes on.
 static eio_err *refresh_channel(struct eioi_dns *self) {
     struct eioi_snapshot *conf;
     struct eioi_channel_conf merged;
@@ -188,11 +193,18 @@ static eio_err *refresh_channel(struct eioi_dns *self) {
     return NULL;
 }
 
+static struct query *of_line(struct eioi_list *node) {
+    return EIOI_CONTAINER_OF(node, struct query, in_line);
+}
+
 static void send_backlog(struct eioi_dns *self) {
-    while (self->credit > 0 && self->channel != NULL && !eioi_list_empty(&self->backlog)) {
-        struct eioi_list *node = eioi_list_pop_head(&self->backlog);
-        self->credit--;
-        eioi_channel_ask(self->channel, &EIOI_CONTAINER_OF(node, struct query, in_backlog)->base);
+    while (self->young_count < WINDOW && self->channel != NULL &&
+           !eioi_list_empty(&self->backlog)) {
+        struct query *query = of_line(eioi_list_pop_head(&self->backlog));
+        query->sent_ns = eio_mono_clock_now(self->clock);
+        eioi_list_push_tail(&self->young, &query->in_line);
+        self->young_count++;
+        eioi_channel_ask(self->channel, &query->base);
     }
 }
 
@@ -202,21 +214,36 @@ static void on_query_done(void *arg, struct eioi_query *base) {
     struct eioi_answer *answer = NULL;
     if (base->outcome != EIOI_NO_MEMORY)
         answer = answer_create(base->outcome, base->reason, base);
+    if (!eioi_list_empty(&query->in_line))
+        self->young_count--;
     finish_query(query, answer);
-    if (self->credit < CREDIT_MAX)
-        self->credit++;
     send_backlog(self);
+}
+
+// Takes those off `young` that are young no more. Returns how long the next one still is; 0 when
+// there is none.
+static int64_t age(struct eioi_dns *self) {
+    int64_t now = eio_mono_clock_now(self->clock);
+    while (!eioi_list_empty(&self->young)) {
+        struct query *oldest = of_line(self->young.next);
+        int64_t left = oldest->sent_ns + YOUNG_MS * EIO_MILLISECOND - now;
+        if (left > 0)
+            return left;
+        eioi_list_unlink(&oldest->in_line);
+        self->young_count--;
+    }
+    return 0;
 }
 
 static eio_err *pace(void *arg) {
     struct eioi_dns *self = arg;
     while (!eioi_list_empty(&self->backlog)) {
-        eio_err *err = eio_mono_clock_sleep(self->clock, PACE_MS * EIO_MILLISECOND);
+        eio_err *err = eio_mono_clock_sleep(self->clock, age(self));
         if (err != NULL) {
             eio_err_drop(err); // the end
             break;
         }
-        self->credit = CREDIT_MAX;
+        age(self);
         send_backlog(self);
         eioi_channel_settle(self->channel);
     }
@@ -235,9 +262,12 @@ static void start_pacing(struct eioi_dns *self) {
         return;
     eio_err_drop(err);
     self->pacing = false;
-    self->credit = UINT_MAX;
-    send_backlog(self);
-    self->credit = 0;
+    while (!eioi_list_empty(&self->backlog)) {
+        while (!eioi_list_empty(&self->young))
+            (void)eioi_list_pop_head(&self->young);
+        self->young_count = 0;
+        send_backlog(self);
+    }
     eioi_channel_settle(self->channel);
 }
 
@@ -254,7 +284,7 @@ static void take_request(struct eioi_dns *self, struct request *request) {
         query->base.question = request->question;
         eioi_list_init(&query->requests);
         eioi_list_push_tail(&self->buckets[hash_question(&request->question)], &query->in_bucket);
-        eioi_list_push_tail(&self->backlog, &query->in_backlog);
+        eioi_list_push_tail(&self->backlog, &query->in_line);
     }
     eioi_list_push_tail(&query->requests, &request->node);
 }
@@ -262,7 +292,7 @@ static void take_request(struct eioi_dns *self, struct request *request) {
 static void fail_backlog(struct eioi_dns *self, eio_err *err) {
     struct eioi_list *node;
     while ((node = eioi_list_pop_head(&self->backlog)) != NULL) {
-        struct query *query = EIOI_CONTAINER_OF(node, struct query, in_backlog);
+        struct query *query = of_line(node);
         if (eio_err_is(err, &eio_err_out_of_memory))
             finish_query(query, NULL);
         else
@@ -349,11 +379,11 @@ static void shut_inbox(struct eioi_dns *self) {
     }
 }
 
-// Retired channels have ended with their fibers, unless queries of theirs were still out: those are found by the table.
+// Retired channels have ended with their fibers, unless queries of theirs were still out: those are
+// found by the table.
 static void end_queries(struct eioi_dns *self) {
-    self->credit = 0;
     while (!eioi_list_empty(&self->backlog))
-        fail_query(EIOI_CONTAINER_OF(self->backlog.next, struct query, in_backlog), shut_down);
+        fail_query(of_line(self->backlog.next), shut_down);
     if (self->channel != NULL)
         eioi_channel_destroy(self->channel);
     self->channel = NULL;
@@ -375,9 +405,9 @@ static eio_err *daemon_run(void *arg) {
 
 eio_err *eioi_dns_init(struct eioi_dns *self, eio_mono_clock *clock, const char *resolv_conf_path) {
     self->clock = clock;
-    self->credit = CREDIT_MAX;
     eioi_list_init(&self->inbox);
     eioi_list_init(&self->backlog);
+    eioi_list_init(&self->young);
     for (unsigned i = 0; i < EIOI_QUERY_BUCKETS; i++)
         eioi_list_init(&self->buckets[i]);
     return eioi_file_cache_create(resolv_conf_path, eioi_resolv_conf_parse, &self->resolv_conf);

@@ -2,7 +2,8 @@
 #ifndef EIO_RESOLVER_DNS_H
 #define EIO_RESOLVER_DNS_H
 
-// Questions to name servers: the daemon fiber that asks them, and the waiting for an answer from any fiber of any domain.
+// Questions to name servers: the daemon fiber that asks them, and the waiting for an answer from
+// any fiber of any domain.
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -21,8 +22,8 @@ enum { EIOI_QUERY_BUCKETS = 256 };
 struct eioi_answer {
     atomic_uint refs;
     enum eioi_outcome outcome;
-    const char *reason;           // valid with EIOI_NO_ANSWER: a static string
-    struct eioi_ip_list ips;      // valid with EIOI_ANSWERED: sorted; empty when a name was asked for
+    const char *reason;      // valid with EIOI_NO_ANSWER: a static string
+    struct eioi_ip_list ips; // valid with EIOI_ANSWERED: sorted; empty when a name was asked for
     char name[EIOI_NAME_MAX + 1]; // valid with EIOI_ANSWERED, when a name was asked for
 };
 /** Gives a reference up; NULL is fine. */
@@ -44,19 +45,20 @@ struct eioi_dns {
     struct eioi_dns_opts opts;
     struct eioi_file_cache *resolv_conf;
 
-    struct eioi_spin lock;        // guards the next four
-    struct eioi_list inbox;       // requests that the daemon hasn't seen
-    bool open;                    // the daemon takes requests
-    eio_promise *wake;            // the daemon waits for it; a reference for who takes it. NULL: it is awake
-    eio_promise_resolver *waker;  // of `wake`
+    struct eioi_spin lock;  // guards the next four
+    struct eioi_list inbox; // requests that the daemon hasn't seen
+    bool open;              // the daemon takes requests
+    eio_promise *wake; // the daemon waits for it; a reference for who takes it. NULL: it is awake
+    eio_promise_resolver *waker; // of `wake`
 
     // The daemon's own.
-    eio_switch *sw;                 // its fibers' switch
-    struct eioi_channel *channel;   // NULL until the first question
-    struct eioi_snapshot *conf;     // what `channel` was made from
-    struct eioi_list backlog;       // queries that wait for their turn
-    unsigned credit;                // queries that may be sent at once
-    bool pacing;                    // a fiber is there that gives credit
+    eio_switch *sw;                               // its fibers' switch
+    struct eioi_channel *channel;                 // NULL until the first question
+    struct eioi_snapshot *conf;                   // what `channel` was made from
+    struct eioi_list backlog;                     // queries that wait for their turn
+    struct eioi_list young;                       // queries sent not long ago, the oldest first
+    unsigned young_count;                         // how many these are
+    bool pacing;                                  // a fiber is there that lets them grow old
     struct eioi_list buckets[EIOI_QUERY_BUCKETS]; // all queries, by question
 };
 
@@ -69,9 +71,10 @@ EIO_MUST_USE eio_err *eioi_dns_start(struct eioi_dns *self, eio_switch *sw);
 void eioi_dns_fini(struct eioi_dns *self);
 
 /**
- * Asks, from any domain, and waits; the answer is the caller's to unref. Names don't differ by case. When the caller is
- * cancelled it returns at once; the query goes on, and whoever asks the same meanwhile gets its answer.
- * Errors: Cancelled; Out_of_memory; Address_lookup_failed when the resolver was shut down.
+ * Asks, from any domain, and waits; the answer is the caller's to unref. Names don't differ by
+ * case. When the caller is cancelled it returns at once; the query goes on, and whoever asks the
+ * same meanwhile gets its answer.
+ * Errors:    Cancelled; Out_of_memory; Address_lookup_failed when the resolver was shut down.
  */
 EIO_MUST_USE eio_err *eioi_dns_ask(struct eioi_dns *self, const struct eioi_question *question,
                                    struct eioi_answer **out);

@@ -2,8 +2,8 @@
 #ifndef EIO_RESOLVER_FIELDS_H
 #define EIO_RESOLVER_FIELDS_H
 
-// Walks the lines of a text file and the fields of a line: fields are separated by blanks, a comment starts with one of
-// the given characters, and nothing is copied.
+// Walks the lines of a text file and the fields of a line: fields are separated by blanks, a
+// comment starts with one of the given characters, and nothing is copied.
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,14 +11,18 @@
 
 #include "eio/slice.h"
 
-/** The next line of `*text` without its line end and its comment, taken off `*text`; false at the end. */
+/**
+ * The next line of `*text` without its line end and its comment, taken off `*text`; false at the
+ * end.
+ */
 static inline bool eioi_next_line(eio_slice *text, const char *comment_chars, eio_slice *out) {
     if (text->len == 0)
         return false;
     const uint8_t *end = memchr(text->base, '\n', text->len);
     size_t len = end == NULL ? text->len : (size_t)(end - text->base);
     size_t used = 0;
-    while (used < len && (text->base[used] == '\0' || strchr(comment_chars, text->base[used]) == NULL))
+    while (used < len &&
+           (text->base[used] == '\0' || strchr(comment_chars, text->base[used]) == NULL))
         used++;
     *out = eio_slice_of(text->base, used);
     *text = eio_slice_drop(*text, end == NULL ? len : len + 1);

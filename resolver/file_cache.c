@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: ISC
 
-// Who finds the moment for a look passed moves that moment on and looks; others use what is there meanwhile. At the very
-// first use there is nothing yet, so several domains may read the file at once; the last one's snapshot stays. The lock is
-// held for a few instructions only: stat, read and parse happen outside it.
+// Who finds the moment for a look passed moves that moment on and looks; others use what is there
+// meanwhile. At the very first use there is nothing yet, so several domains may read the file at
+// once; the last one's snapshot stays. The lock is held for a few instructions only: stat, read and
+// parse happen outside it.
 //
-// The stamp is taken from the open descriptor before the read. A file that changes while it is read gets another stamp by
-// that, and is read again at the next look.
+// The stamp is taken from the open descriptor before the read. A file that changes while it is read
+// gets another stamp by that, and is read again at the next look.
 
 #include "resolver/file_cache.h"
 
@@ -89,7 +90,8 @@ static struct stamp stamp_of(const struct stat *st) {
     return stamp;
 }
 
-// Fills `text` from `fd`, up to `size` bytes; sets `*len` to what there was. Returns an errno value.
+// Fills `text` from `fd`, up to `size` bytes; sets `*len` to what there was. Returns an errno
+// value.
 static int read_all(int fd, uint8_t *text, size_t size, size_t *len) {
     *len = 0;
     while (*len < size) {

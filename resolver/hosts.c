@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: ISC
 
-// A snapshot holds a copy of every name, one after the other, and an entry for each name of each line; two indexes find
-// entries by name and by address. A line counts as a whole: an address, then its names, the first being the one that the
-// address is called by. Lines whose address can't be read are skipped.
+// A snapshot holds a copy of every name, one after the other, and an entry for each name of each
+// line; two indexes find entries by name and by address. A line counts as a whole: an address, then
+// its names, the first being the one that the address is called by. Lines whose address can't be
+// read are skipped.
 
 #include "resolver/hosts.h"
 

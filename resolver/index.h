@@ -2,8 +2,9 @@
 #ifndef EIO_RESOLVER_INDEX_H
 #define EIO_RESOLVER_INDEX_H
 
-// A hash index over the entries 0 to n - 1 of an array, built once: chains of entry numbers. Entries are added from the
-// last to the first, so that each chain comes in the order of the array (that of the lines of a file).
+// A hash index over the entries 0 to n - 1 of an array, built once: chains of entry numbers.
+// Entries are added from the last to the first, so that each chain comes in the order of the array
+// (that of the lines of a file).
 
 #include <stdbool.h>
 #include <stddef.h>

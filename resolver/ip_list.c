@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: ISC
 
-// Addresses are compared one by one while there are few; an answer with thousands of addresses would make that
-// quadratic, so only the first ones are looked at then. A double among thousands of addresses hurts nobody.
+// Addresses are compared one by one while there are few; an answer with thousands of addresses
+// would make that quadratic, so only the first ones are looked at then. A double among thousands of
+// addresses hurts nobody.
 
 #include "resolver/ip_list.h"
 

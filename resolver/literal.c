@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: ISC
 
-// IPv4 follows inet_aton: with fewer than four parts the last one fills the rest of the address. IPv6 is inet_pton's. A
-// zone is the name of an interface for link-local addresses, where only one can be meant, and a number for any address.
+// IPv4 follows inet_aton: with fewer than four parts the last one fills the rest of the address.
+// IPv6 is inet_pton's. A zone is the name of an interface for link-local addresses, where only one
+// can be meant, and a number for any address.
 
 #include "resolver/literal.h"
 
@@ -27,7 +28,8 @@ static int digit_of(char c) {
     return 16;
 }
 
-// One part of an IPv4 address, as strtoul(3) with base 0 takes it, at most 32 bits. NULL: not a number.
+// One part of an IPv4 address, as strtoul(3) with base 0 takes it, at most 32 bits. NULL: not a
+// number.
 static const char *parse_part(const char *text, uint32_t *out) {
     int base = 10;
     if (digit_of(*text) >= 10)

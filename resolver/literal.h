@@ -16,8 +16,8 @@ enum eioi_literal {
 };
 
 /**
- * Reads `text` as an address: IPv4 with one to four parts, each decimal, octal or hexadecimal (`127.1`, `0x7f000001`),
- * or IPv6, with a zone behind `%` if need be.
+ * Reads `text` as an address: IPv4 with one to four parts, each decimal, octal or hexadecimal
+ * (`127.1`, `0x7f000001`), or IPv6, with a zone behind `%` if need be.
  */
 enum eioi_literal eioi_literal_parse(const char *text, eio_ip *out);
 /** The form that files have: four decimal parts, or IPv6 (zones too). `len` bytes, no NUL. */

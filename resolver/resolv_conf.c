@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: ISC
 
-// Later lines win over earlier ones (`search` and `domain` are the same thing), except `nameserver`, which adds. Numbers
-// beyond the C library's limits are cut to these. What isn't understood is skipped.
+// Later lines win over earlier ones (`search` and `domain` are the same thing), except
+// `nameserver`, which adds. Numbers beyond the C library's limits are cut to these. What isn't
+// understood is skipped.
 
 #include "resolver/resolv_conf.h"
 

@@ -2,8 +2,9 @@
 #ifndef EIO_RESOLVER_RESOLV_CONF_H
 #define EIO_RESOLVER_RESOLV_CONF_H
 
-// resolv.conf(5): which servers to ask, and how. Read by ourselves, not by c-ares, so that every version of it behaves
-// alike, link-local servers work, a change of the file is noticed, and nothing depends on the environment.
+// resolv.conf(5): which servers to ask, and how. Read by ourselves, not by c-ares, so that every
+// version of it behaves alike, link-local servers work, a change of the file is noticed, and
+// nothing depends on the environment.
 
 #include <stdbool.h>
 #include <stddef.h>

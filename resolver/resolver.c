@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: ISC
 
-// Where the answer to a lookup comes from, in this order: the literal itself; loopback for `localhost`; the hosts file; a
-// name server. Only the last one waits. The first three run in the caller's fiber, in any domain, on snapshots of the
-// files. The addresses are sorted, then each is given once for TCP and once for UDP, as the service has them.
+// Where the answer to a lookup comes from, in this order: the literal itself; loopback for
+// `localhost`; the hosts file; a name server. Only the last one waits. The first three run in the
+// caller's fiber, in any domain, on snapshots of the files. The addresses are sorted, then each is
+// given once for TCP and once for UDP, as the service has them.
 //
-// A lookup of one family is a query of its own for that family, so that both can be asked side by side. That a name has
-// no address of the family is no error then.
+// A lookup of one family is a query of its own for that family, so that both can be asked side by
+// side. That a name has no address of the family is no error then.
 //
-// The resolver lies in its switch's memory. The hook runs when the daemon has ended, like every fiber of the switch.
+// The resolver lies in its switch's memory. The hook runs when the daemon has ended, like every
+// fiber of the switch.
 
 #include "eio/resolver.h"
 

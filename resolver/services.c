@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: ISC
 
-// As hosts.c: an entry for each name and alias of each line, found by name and protocol, or by port and protocol. Names
-// of services are compared with regard to case, as getservbyname(3) does. Other protocols than TCP and UDP are skipped.
+// As hosts.c: an entry for each name and alias of each line, found by name and protocol, or by port
+// and protocol. Names of services are compared with regard to case, as getservbyname(3) does. Other
+// protocols than TCP and UDP are skipped.
 
 #include "resolver/services.h"
 

@@ -2,8 +2,8 @@
 #ifndef EIO_RESOLVER_SNAPSHOT_H
 #define EIO_RESOLVER_SNAPSHOT_H
 
-// What was read from a local file at one moment: never changed, counted, used by any domain. The first member of what a
-// parser makes.
+// What was read from a local file at one moment: never changed, counted, used by any domain. The
+// first member of what a parser makes.
 
 #include <stddef.h>
 
@@ -11,11 +11,14 @@
 #include "eio/slice.h"
 
 struct eioi_snapshot {
-    unsigned refs; // touched by the functions below only, atomically
+    unsigned refs;                               // touched by the functions below only, atomically
     void (*free_fn)(struct eioi_snapshot *self); // frees the whole object
 };
 
-/** Makes a snapshot of a file's text (borrowed). Lines that make no sense are skipped. Errors: Out_of_memory. */
+/**
+ * Makes a snapshot of a file's text (borrowed). Lines that make no sense are skipped. Errors:
+ * Out_of_memory.
+ */
 typedef eio_err *eioi_snapshot_parse_fn(eio_slice text, struct eioi_snapshot **out);
 
 static inline void eioi_snapshot_init(struct eioi_snapshot *self,

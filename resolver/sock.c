@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: ISC
 
-// c-ares opens, connects, reads, writes and closes through these functions. They never suspend; what has to be done about
-// a change is noted, and done by the channel when c-ares has returned.
+// c-ares opens, connects, reads, writes and closes through these functions. They never suspend;
+// what has to be done about a change is noted, and done by the channel when c-ares has returned.
 //
-// A descriptor that somebody waits for must not be closed, so c-ares' close only takes the socket off the list and cancels
-// its fibers; the last of them closes the descriptor. Until then its number is taken, so no other socket can get it.
+// A descriptor that somebody waits for must not be closed, so c-ares' close only takes the socket
+// off the list and cancels its fibers; the last of them closes the descriptor. Until then its
+// number is taken, so no other socket can get it.
 //
-// Link-local servers have a zone, which c-ares 1.18 can't be told and 1.34 asks of calls that are not ours. So c-ares
-// knows them by stand-ins from an address block that is never assigned, and `on_connect` puts the real address in.
+// A stream that has ended isn't read again: c-ares closes it then, but for 1.34.8, which forgets to
+// when the end comes in the middle of an answer, and goes on when the query has timed out.
+//
+// Link-local servers have a zone, which c-ares 1.18 can't be told and 1.34 asks of calls that are
+// not ours. So c-ares knows them by stand-ins from an address block that is never assigned, and
+// `on_connect` puts the real address in.
 
 #include "resolver/sock.h"
 
@@ -27,7 +32,8 @@
 #include "fiber/base/assert.h"
 #include "fiber/base/fault.h"
 
-// Room for the answers to a burst while this thread waits for a processor; the usual 208 KiB hold fewer than 300.
+// Room for the answers to a burst while this thread waits for a processor; the usual 208 KiB hold
+// fewer than 300.
 enum { RECEIVE_BYTES = 1 << 20 };
 
 // The documentation block 2001:db8::/32, with the number of the server in the last byte.
@@ -117,7 +123,8 @@ static int on_connect(ares_socket_t fd, const struct sockaddr *addr, ares_sockle
     return EIOI_SYS(connect, connect(fd, addr, len));
 }
 
-// The sockets are connected, so everything comes from the server; c-ares compares the sender all the same.
+// The sockets are connected, so everything comes from the server; c-ares compares the sender all
+// the same.
 static void put_stand_in(const struct eioi_sock *sock, struct sockaddr *from,
                          const ares_socklen_t *len) {
     struct sockaddr_in6 v6;
@@ -129,8 +136,9 @@ static void put_stand_in(const struct eioi_sock *sock, struct sockaddr *from,
     memcpy(from, &v6, sizeof v6);
 }
 
-// c-ares 1.18 goes on to the next server when one won't answer, and at the end says that none could be reached. That end
-// comes while the last such answer is being processed, so what it says is the better reason.
+// c-ares 1.18 goes on to the next server when one won't answer, and at the end says that none could
+// be reached. That end comes while the last such answer is being processed, so what it says is the
+// better reason.
 static int refusal_in(const uint8_t *answer, ares_ssize_t len) {
     if (len < 4)
         return 0;
@@ -141,19 +149,21 @@ static int refusal_in(const uint8_t *answer, ares_ssize_t len) {
 static ares_ssize_t on_recvfrom(ares_socket_t fd, void *buf, size_t size, int flags,
                                 struct sockaddr *from, ares_socklen_t *from_len, void *arg) {
     struct eioi_sock_set *self = arg;
-    const struct eioi_sock *sock = find_sock(self, fd);
+    struct eioi_sock *sock = find_sock(self, fd);
     ares_ssize_t got;
     do
         got = EIOI_SYS(recvfrom, recvfrom(fd, buf, size, flags, from, from_len));
     while ((got < 0 && errno == EINTR) || (got == 0 && !sock->is_stream)); // 0: an empty datagram
     self->refusal = sock->is_stream ? 0 : refusal_in(buf, got);
+    sock->ended = sock->is_stream && (got == 0 || (got < 0 && errno != EAGAIN));
     if (got > 0)
         put_stand_in(sock, from, from_len);
     return got;
 }
 
-// A datagram that nobody took is reported by the next call on its socket. When that is a send it takes the report away
-// from the read that c-ares would learn it by, and sends nothing; so the datagram is sent again, and reported again.
+// A datagram that nobody took is reported by the next call on its socket. When that is a send it
+// takes the report away from the read that c-ares would learn it by, and sends nothing; so the
+// datagram is sent again, and reported again.
 static ares_ssize_t on_sendv(ares_socket_t fd, const struct iovec *vec, int n, void *arg) {
     const struct eioi_sock *sock = find_sock(arg, fd);
     struct msghdr msg = {.msg_iov = (struct iovec *)vec, .msg_iovlen = (size_t)n};
@@ -209,7 +219,7 @@ struct eioi_sock *eioi_sock_set_unwatched(const struct eioi_sock_set *self,
     EIOI_LIST_EACH (it, &self->socks) {
         struct eioi_sock *sock = EIOI_CONTAINER_OF(it, struct eioi_sock, node);
         for (int i = 0; i < EIOI_DIRECTIONS; i++) {
-            if (sock->want[i] && !sock->watched[i]) {
+            if (eioi_sock_is_wanted(sock, (enum eioi_direction)i) && !sock->watched[i]) {
                 *out = (enum eioi_direction)i;
                 return sock;
             }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: ISC
 
-// The destination rules 1 (unreachable last), 2 (same scope as the source), 5 (same label), 6 (precedence), 8 (smaller
-// scope), 9 (longest common prefix with the source, IPv6 only, at most a /64) and 10 (as they came). Rules 3, 4 and 7 need
-// to know whether an address is deprecated, a home address, or tunnelled, which a socket can't tell. Rule 9 is left out for
-// IPv4, where it would undo the order in which a server spreads its load.
+// The destination rules 1 (unreachable last), 2 (same scope as the source), 5 (same label), 6
+// (precedence), 8 (smaller scope), 9 (longest common prefix with the source, IPv6 only, at most a
+// /64) and 10 (as they came). Rules 3, 4 and 7 need to know whether an address is deprecated, a
+// home address, or tunnelled, which a socket can't tell. Rule 9 is left out for IPv4, where it
+// would undo the order in which a server spreads its load.
 //
-// The source is found by connecting a UDP socket, which sends nothing: the kernel looks the route up. One socket of each
-// family is used again and again; disconnecting it in between lets the kernel choose anew.
+// The source is found by connecting a UDP socket, which sends nothing: the kernel looks the route
+// up. One socket of each family is used again and again; disconnecting it in between lets the
+// kernel choose anew.
 
 #include "resolver/sort.h"
 

@@ -147,8 +147,8 @@ Strings SystemSorted(const Strings &ips) {
 }
 
 TEST_F(SortTest, TheSystemsSourcesAreAskedForEachAddressAnew) {
-    // 127.0.0.x is reached from 127.0.0.1 whatever was asked before; a broadcast address isn't reached by a plain
-    // socket at all.
+    // 127.0.0.x is reached from 127.0.0.1 whatever was asked before; a broadcast address isn't
+    // reached by a plain socket at all.
     EXPECT_EQ(SystemSorted({"255.255.255.255", "127.0.0.1", "127.0.0.2"}),
               (Strings{"127.0.0.1", "127.0.0.2", "255.255.255.255"}));
 }

@@ -36,7 +36,8 @@ class PartTest : public ::testing::Test {
     int64_t live_ = 0;
 };
 
-/// While it lives, call number `nth` (1 is the first) of the fault point `name` fails with `errnum`.
+/// While it lives, call number `nth` (1 is the first) of the fault point `name` fails with
+/// `errnum`.
 class FailNth {
   public:
     FailNth(const char *name, int nth, int errnum)
@@ -101,7 +102,8 @@ class Parsed {
     eioi_snapshot *snapshot_ = nullptr;
 };
 
-/// Parses with each allocation failing in turn, until it succeeds: an error each time, and nothing leaks (PartTest).
+/// Parses with each allocation failing in turn, until it succeeds: an error each time, and nothing
+/// leaks (PartTest).
 inline void ExpectEveryAllocationMayFail(eioi_snapshot_parse_fn *parser, const std::string &text) {
     for (int nth = 1;; nth++) {
         ASSERT_LT(nth, 1000);

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: ISC
 
-// Theory. Sockets are asked with MSG_DONTWAIT, so they needn't be O_NONBLOCK (but listeners and sockets that connect
-// must be); pipes and terminals are O_NONBLOCK, unless they are standard streams: those are asked with RWF_NOWAIT where
-// the file knows it, else polled, and then one call takes what is there. Another process that reads the same terminal
-// may be quicker between the two: then the call blocks the loop, as it would block any other program.
+// Theory. Sockets are asked with MSG_DONTWAIT, so they needn't be O_NONBLOCK (but listeners and
+// sockets that connect must be); pipes and terminals are O_NONBLOCK, unless they are standard
+// streams: those are asked with RWF_NOWAIT where the file knows it, else polled, and then one call
+// takes what is there. Another process that reads the same terminal may be quicker between the two:
+// then the call blocks the loop, as it would block any other program.
 //
-// No call raises SIGPIPE: send(2) has a flag for it, writes to pipes have RWF_NOSIGNAL; where the kernel lacks that, the
-// thread of the loop keeps the signal blocked (backends/unix/sigpipe.c).
+// No call raises SIGPIPE: send(2) has a flag for it, writes to pipes have RWF_NOSIGNAL; where the
+// kernel lacks that, the thread of the loop keeps the signal blocked (backends/unix/sigpipe.c).
 //
-// connect(2) is simply called again when the socket has become writable: it says EALREADY, success, or why it failed.
+// connect(2) is simply called again when the socket has become writable: it says EALREADY, success,
+// or why it failed.
 
 #include "backends/epoll/attempt.h"
 
@@ -21,6 +23,15 @@
 
 #include "backends/unix/sigpipe.h"
 #include "fiber/base/fault.h"
+
+/** A call's injected failure: "would block" may be untrue, so the kernel has to be asked again. */
+static int injected(struct eioi_polled *polled) {
+    polled->doubtful = true;
+    return -1;
+}
+
+/** As EIOI_SYS, for calls after which the fiber may wait. */
+#define TRY(polled, name, call) (EIOI_FAULT(name) ? injected(polled) : (call))
 
 enum { EINTR_MAX = 64 }; // a call that is interrupted so often isn't going to happen
 
@@ -42,7 +53,10 @@ static size_t total(const struct iovec *iov, int count) {
 
 // Reading
 
-/** Whether a short read says that there is nothing left. Asked at the second one, since most sockets have only one. */
+/**
+ * Whether a short read says that there is nothing left. Asked at the second one, since most sockets
+ * have only one.
+ */
 static bool is_tcp(struct eioi_polled *polled, int fd) {
     if (polled->kind == EIOI_POLLED_NEW) {
         polled->kind = EIOI_POLLED_ONCE;
@@ -56,11 +70,11 @@ static bool is_tcp(struct eioi_polled *polled, int fd) {
     return polled->kind == EIOI_POLLED_TCP;
 }
 
-static ssize_t receive(int fd, const struct iovec *iov, int count) {
+static ssize_t receive(struct eioi_polled *polled, int fd, const struct iovec *iov, int count) {
     if (count == 1)
-        return EIOI_SYS(recv, recv(fd, iov->iov_base, iov->iov_len, MSG_DONTWAIT));
+        return TRY(polled, recv, recv(fd, iov->iov_base, iov->iov_len, MSG_DONTWAIT));
     struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count};
-    return EIOI_SYS(recvmsg, recvmsg(fd, &msg, MSG_DONTWAIT));
+    return TRY(polled, recvmsg, recvmsg(fd, &msg, MSG_DONTWAIT));
 }
 
 /** Whether preadv2 and its like said that they don't know a flag, or not for this file. */
@@ -76,7 +90,7 @@ static bool is_ready(int fd, short events) {
 static ssize_t read_what_is_there(struct eioi_polled *polled, int fd, const struct iovec *iov,
                                   int count) {
     if (!polled->no_nowait) {
-        ssize_t n = EIOI_SYS(preadv2, preadv2(fd, iov, count, -1, RWF_NOWAIT));
+        ssize_t n = TRY(polled, preadv2, preadv2(fd, iov, count, -1, RWF_NOWAIT));
         if (n >= 0 || !is_unsupported(errno))
             return n;
         polled->no_nowait = true;
@@ -85,14 +99,14 @@ static ssize_t read_what_is_there(struct eioi_polled *polled, int fd, const stru
         errno = EAGAIN;
         return -1;
     }
-    return EIOI_SYS(readv, readv(fd, iov, count));
+    return TRY(polled, readv, readv(fd, iov, count));
 }
 
 static int32_t try_read(struct eioi_polled *polled, struct eioi_io *io) {
     int fd = io->fd->fd;
     unsigned flags = io->fd->flags;
     if (flags & EIOI_FD_SOCKET) {
-        int32_t got = result_of(receive(fd, io->rw.iov, io->rw.iov_count));
+        int32_t got = result_of(receive(polled, fd, io->rw.iov, io->rw.iov_count));
         if (got > 0 && !polled->greedy && (size_t)got < total(io->rw.iov, io->rw.iov_count) &&
             is_tcp(polled, fd))
             polled->readable = false;
@@ -100,24 +114,25 @@ static int32_t try_read(struct eioi_polled *polled, struct eioi_io *io) {
     }
     if ((flags & (EIOI_FD_BLOCKING | EIOI_FD_REGULAR)) == EIOI_FD_BLOCKING)
         return result_of(read_what_is_there(polled, fd, io->rw.iov, io->rw.iov_count));
-    return result_of(EIOI_SYS(readv, readv(fd, io->rw.iov, io->rw.iov_count)));
+    return result_of(TRY(polled, readv, readv(fd, io->rw.iov, io->rw.iov_count)));
 }
 
 // Writing
 
-static ssize_t send_all(int fd, const struct iovec *iov, int count) {
+static ssize_t send_all(struct eioi_polled *polled, int fd, const struct iovec *iov, int count) {
     if (count == 1)
-        return EIOI_SYS(send, send(fd, iov->iov_base, iov->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL));
+        return TRY(polled, send,
+                   send(fd, iov->iov_base, iov->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL));
     struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count};
-    return EIOI_SYS(sendmsg, sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL));
+    return TRY(polled, sendmsg, sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL));
 }
 
 /** One write to something other than a socket. */
-static ssize_t write_some(struct eioi_epoll *self, int fd, const struct iovec *iov, int count,
-                          int flags) {
+static ssize_t write_some(struct eioi_epoll *self, struct eioi_polled *polled, int fd,
+                          const struct iovec *iov, int count, int flags) {
     flags |= eioi_sigpipe_rwf();
-    ssize_t n = flags == 0 ? EIOI_SYS(writev, writev(fd, iov, count))
-                           : EIOI_SYS(pwritev2, pwritev2(fd, iov, count, -1, flags));
+    ssize_t n = flags == 0 ? TRY(polled, writev, writev(fd, iov, count))
+                           : TRY(polled, pwritev2, pwritev2(fd, iov, count, -1, flags));
     if (n < 0 && errno == EPIPE)
         eioi_sigpipe_take(&self->sigpipe);
     return n;
@@ -126,7 +141,7 @@ static ssize_t write_some(struct eioi_epoll *self, int fd, const struct iovec *i
 static ssize_t write_what_fits(struct eioi_epoll *self, struct eioi_polled *polled, int fd,
                                const struct iovec *iov, int count) {
     if (!polled->no_nowait) {
-        ssize_t n = write_some(self, fd, iov, count, RWF_NOWAIT);
+        ssize_t n = write_some(self, polled, fd, iov, count, RWF_NOWAIT);
         if (n >= 0 || !is_unsupported(errno))
             return n;
         polled->no_nowait = true;
@@ -138,33 +153,34 @@ static ssize_t write_what_fits(struct eioi_epoll *self, struct eioi_polled *poll
     // So much goes into a pipe that has room at all; more might block.
     struct iovec first = {.iov_base = iov->iov_base,
                           .iov_len = iov->iov_len < PIPE_BUF ? iov->iov_len : PIPE_BUF};
-    return write_some(self, fd, &first, 1, 0);
+    return write_some(self, polled, fd, &first, 1, 0);
 }
 
 static int32_t try_write(struct eioi_epoll *self, struct eioi_polled *polled, struct eioi_io *io) {
     int fd = io->fd->fd;
     unsigned flags = io->fd->flags;
     if (flags & EIOI_FD_SOCKET)
-        return result_of(send_all(fd, io->rw.iov, io->rw.iov_count));
+        return result_of(send_all(polled, fd, io->rw.iov, io->rw.iov_count));
     if ((flags & (EIOI_FD_BLOCKING | EIOI_FD_REGULAR)) == EIOI_FD_BLOCKING)
         return result_of(write_what_fits(self, polled, fd, io->rw.iov, io->rw.iov_count));
-    return result_of(write_some(self, fd, io->rw.iov, io->rw.iov_count, 0));
+    return result_of(write_some(self, polled, fd, io->rw.iov, io->rw.iov_count, 0));
 }
 
 // Sockets only
 
-static int32_t try_accept(struct eioi_io *io) {
+static int32_t try_accept(struct eioi_polled *polled, struct eioi_io *io) {
     socklen_t len = sizeof *io->accept.addr;
     struct sockaddr *addr = (struct sockaddr *)io->accept.addr;
-    int32_t fd = result_of(EIOI_SYS(accept4, accept4(io->fd->fd, addr, addr == NULL ? NULL : &len,
-                                                     SOCK_CLOEXEC | SOCK_NONBLOCK)));
+    int32_t fd = result_of(
+        TRY(polled, accept4,
+            accept4(io->fd->fd, addr, addr == NULL ? NULL : &len, SOCK_CLOEXEC | SOCK_NONBLOCK)));
     if (fd >= 0)
         io->accept.addr_len = len;
     return fd;
 }
 
-static int32_t try_connect(struct eioi_io *io, bool *started) {
-    if (EIOI_SYS(connect, connect(io->fd->fd, io->connect.addr, io->connect.addr_len)) == 0)
+static int32_t try_connect(struct eioi_polled *polled, struct eioi_io *io, bool *started) {
+    if (TRY(polled, connect, connect(io->fd->fd, io->connect.addr, io->connect.addr_len)) == 0)
         return 0;
     switch (errno) {
     case EINPROGRESS:
@@ -185,12 +201,13 @@ static int32_t try_once(struct eioi_epoll *self, struct eioi_polled *polled, str
     case EIOI_IO_WRITE: return try_write(self, polled, io);
     case EIOI_IO_RECVMSG:
         return result_of(
-            EIOI_SYS(recvmsg, recvmsg(io->fd->fd, io->msg.msg, io->msg.flags | MSG_DONTWAIT)));
+            TRY(polled, recvmsg, recvmsg(io->fd->fd, io->msg.msg, io->msg.flags | MSG_DONTWAIT)));
     case EIOI_IO_SENDMSG:
-        return result_of(EIOI_SYS(sendmsg, sendmsg(io->fd->fd, io->msg.msg,
-                                                   io->msg.flags | MSG_DONTWAIT | MSG_NOSIGNAL)));
-    case EIOI_IO_ACCEPT: return try_accept(io);
-    case EIOI_IO_CONNECT: return try_connect(io, started);
+        return result_of(
+            TRY(polled, sendmsg,
+                sendmsg(io->fd->fd, io->msg.msg, io->msg.flags | MSG_DONTWAIT | MSG_NOSIGNAL)));
+    case EIOI_IO_ACCEPT: return try_accept(polled, io);
+    case EIOI_IO_CONNECT: return try_connect(polled, io, started);
     }
     return -EINVAL;
 }

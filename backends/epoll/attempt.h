@@ -15,8 +15,8 @@
 #define EIOI_TRY_LATER (INT32_MIN + 1)
 
 /**
- * Tries `io` once: the call's result or -errno, or one of the above. `*started`, false before the first try, is what a
- * connect remembers.
+ * Tries `io` once: the call's result or -errno, or one of the above. `*started`, false before the
+ * first try, is what a connect remembers.
  */
 int32_t eioi_epoll_attempt(struct eioi_epoll *self, struct eioi_polled *polled, struct eioi_io *io,
                            bool *started);

@@ -9,7 +9,10 @@
 
 struct eioi_epoll;
 
-/** What `eioi_sched_run` gets beside the instance; its `io_ops` are those of backends/unix/low_level.h. */
+/**
+ * What `eioi_sched_run` gets beside the instance; its `io_ops` are those of
+ * backends/unix/low_level.h.
+ */
 extern const struct eioi_backend_ops eioi_epoll_ops;
 
 /** An instance for the calling thread. Errors: Io (no descriptor left, ...); Out_of_memory. */

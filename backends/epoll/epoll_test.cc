@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: ISC
-// What is particular to the epoll loop: which system calls it makes, and what it makes of descriptor numbers that are
-// used again, registered twice, or can't be polled. What it shares with io_uring is in //tests/conformance.
+// What is particular to the epoll loop: which system calls it makes, and what it makes of
+// descriptor numbers that are used again, registered twice, or can't be polled. What it shares with
+// io_uring is in //tests/conformance.
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -82,7 +83,8 @@ TEST_F(EpollTest, AConnectionIsRegisteredOnceWhateverIsReadFromIt) {
         }
         EXPECT_EQ(faults.Count("epoll_ctl"), 1);
         EXPECT_EQ(faults.Count("send"), 20);
-        // The first finds nothing, the second doesn't know yet that a short read of TCP means empty.
+        // The first finds nothing, the second doesn't know yet that a short read of TCP means
+        // empty.
         EXPECT_LE(faults.Count("recv"), 20 + 3);
         EXPECT_LE(faults.Count("getsockopt"), 1);
         close(theirs);
@@ -353,6 +355,38 @@ TEST_F(EpollTest, ANumberMayBeOursThenForeignThenOurs) {
             close(event);
             close(theirs);
         }
+        return nullptr;
+    });
+    EXPECT_TRACE(R"(
+        - : unit = ()
+    )");
+}
+
+TEST_F(EpollTest, ADescriptorThatIsHandedOverIsNoLongerRegistered) {
+    Run([](eio_switch *sw, const eio_env *env) -> eio_err * {
+        eio_stream_socket *ours;
+        int theirs, number = -1;
+        std::string text;
+        EIO_TRY(TcpPair(sw, &ours, &theirs));
+        EIO_TRY(Both([&] { return Read(ours, &text); },
+                     [&]() -> eio_err * {
+                         Send(theirs, "x");
+                         return nullptr;
+                     }));
+        Faults faults;
+        EIO_TRY(eio_fd_remove(eio_fd_of_flow(&ours->flow), &number));
+        EXPECT_EQ(faults.Count("epoll_ctl"), 1);
+        const int before = faults.Count("epoll_wait") + faults.Count("epoll_pwait2");
+        EIO_TRY(Both([&] { return eio_mono_clock_sleep(env->mono_clock, 20 * EIO_MILLISECOND); },
+                     [&]() -> eio_err * {
+                         for (int i = 0; i < 10; i++)
+                             Send(theirs, "y");
+                         return nullptr;
+                     }));
+        EXPECT_LE(faults.Count("epoll_wait") + faults.Count("epoll_pwait2"), before + 2)
+            << "the loop was woken";
+        close(number);
+        close(theirs);
         return nullptr;
     });
     EXPECT_TRACE(R"(

@@ -2,20 +2,23 @@
 
 // Theory. An operation makes its system call in its own fiber:
 //
-// - Nobody stands in line, and the descriptor may be ready: the call is tried at once. If it has a result the fiber goes
-//   to the tail of the run queue and returns it, whatever happens meanwhile.
-// - Else it joins the line, and waits to be woken by one of: its turn (an event; the call is tried again), a cancel, a
-//   close. Exactly one of them wakes it, which `waiter.woken` decides; a cancel or close takes it out of the line. When
-//   the call would block again, it waits again, still the first in its line: to its caller that is one suspension.
+// - Nobody stands in line, and the descriptor may be ready: the call is tried at once. If it has a
+//   result the fiber goes to the tail of the run queue and returns it, whatever happens meanwhile.
+// - Else it joins the line, and waits to be woken by one of: its turn (an event; the call is tried
+//   again), a cancel, a close. Exactly one of them wakes it, which `waiter.woken` decides; a cancel
+//   or close takes it out of the line. When the call would block again, it waits again, still the
+//   first in its line: to its caller that is one suspension.
 //
-// So data is read just before it is used, in the fiber that uses it, and a write follows its read without a detour. The
-// turn after an immediate success is what keeps two busy connections fair to each other, and to timers.
+// So data is read just before it is used, in the fiber that uses it, and a write follows its read
+// without a detour. The turn after an immediate success is what keeps two busy connections fair to
+// each other, and to timers.
 //
-// Whoever had his turn keeps it: when a cancel or close comes between the event and the fiber's resumption, the call is
-// still made, and its result is returned if it has one; nothing that the kernel gave out is lost. Who leaves the line
-// passes the turn on if there may be more.
+// Whoever had his turn keeps it: when a cancel or close comes between the event and the fiber's
+// resumption, the call is still made, and its result is returned if it has one; nothing that the
+// kernel gave out is lost. Who leaves the line passes the turn on if there may be more.
 //
-// A full Unix listener is the one thing that no event tells of: connect(2) is tried again by a timer.
+// A full Unix listener is the one thing that no event tells of: connect(2) is tried again by a
+// timer.
 
 #include "backends/epoll/low_level.h"
 
@@ -144,30 +147,36 @@ static eio_err *run(struct op *op, int32_t *out_res) {
     return NULL;
 }
 
+/** With a share of the descriptor. */
+static eio_err *perform_in_share(struct op *op, int32_t *out_res) {
+    eio_fd *fd = op->io->fd;
+    op->polled = fd->fd < 0 ? NULL : eioi_poll_of(op->loop, fd);
+    if (op->polled == NULL) {
+        eioi_poll_take_turn(op->io->name);
+        *out_res = fd->fd < 0 ? -EBADF : -ENOMEM;
+        return NULL;
+    }
+    op->line = is_reading(op->io) ? &op->polled->readers : &op->polled->writers;
+    eio_err *err = run(op, out_res);
+    if (*flag_of(op))
+        (void)eioi_poll_serve(op->line);
+    return err;
+}
+
 static eio_err *perform(void *backend, struct eioi_io *io, int32_t *out_res) {
     struct op op = {.loop = backend, .io = io};
     op.inflight.on_close = op_on_close;
     op.wait.waiter.woken = true;
     op.retry.waiter = &op.wait.waiter;
+    EIO_TRY(eio_fiber_check());
     EIO_TRY(eioi_fd_enter(io->fd, io->name, &op.inflight));
-    eio_err *err = eio_fiber_check();
-    if (err == NULL) {
-        op.polled = io->fd->fd < 0 ? NULL : eioi_poll_of(backend, io->fd);
-        if (op.polled == NULL) {
-            eioi_poll_take_turn(io->name);
-            *out_res = io->fd->fd < 0 ? -EBADF : -ENOMEM;
-        } else {
-            op.line = is_reading(io) ? &op.polled->readers : &op.polled->writers;
-            err = run(&op, out_res);
-            if (*flag_of(&op))
-                (void)eioi_poll_serve(op.line);
-        }
-    }
+    eio_err *err = perform_in_share(&op, out_res);
     eioi_fd_leave(io->fd, &op.inflight);
     return err;
 }
 
 const struct eioi_io_ops eioi_epoll_io_ops = {
     .perform = perform,
+    .forget = eioi_poll_forget,
     .wants_nonblock = true,
 };

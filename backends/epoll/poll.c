@@ -1,26 +1,32 @@
 // SPDX-License-Identifier: ISC
 
-// Theory. Each loop has a record for each descriptor number, with two questions in it: is a system call worth while
-// (`readable`, `writable`), and who waits.
+// Theory. Each loop has a record for each descriptor number, with two questions in it: is a system
+// call worth while (`readable`, `writable`), and who waits.
 //
-// Our own descriptors are registered once, edge-triggered, and stay so: after that a wait costs no system call. The flags
-// start as true (the first call is tried), become false when a call would have blocked, and true again by an event. That
-// loses nothing: what becomes ready after the call that would have blocked makes a new edge. A read of a TCP socket that
-// got less than it asked for has emptied it, so it counts as one that would have blocked, unless an event said that
-// something other than data is there (end, error, urgent data), which makes no second edge.
+// Our own descriptors are registered once, edge-triggered, and stay so: after that a wait costs no
+// system call. The flags start as true (the first call is tried), become false when a call would
+// have blocked, and true again by an event. That loses nothing: what becomes ready after the call
+// that would have blocked makes a new edge. A read of a TCP socket that got less than it asked for
+// has emptied it, so it counts as one that would have blocked, unless an event said that something
+// other than data is there (end, error, urgent data), which makes no second edge.
 //
-// Writing is registered when a write would have blocked for the first time. An event that nobody waits for only sets the
-// flag; many in a row (a descriptor that was handed on, a listener that other domains serve, a Unix socket whose buffer
-// keeps emptying) take the registration back, and the next wait renews it.
+// Writing is registered when a write would have blocked for the first time. An event that nobody
+// waits for only sets the flag; many in a row (a descriptor that was handed on, a listener that
+// other domains serve, a Unix socket whose buffer keeps emptying) take the registration back, and
+// the next wait renews it.
 //
-// Numbers are used again. An eio_fd has a serial number, unique in the process; a record with another one starts anew.
-// Closing took the old registration away, or it didn't (the file lives on elsewhere): therefore ADD falls back to MOD and
-// MOD to ADD, and events carry a generation. A foreign descriptor may be closed and reopened between two waits without a
-// word, so nothing is believed of it: each wait registers it again, for one event.
+// Numbers are used again. An eio_fd has a serial number, unique in the process; a record with
+// another one starts anew. Closing took the old registration away, or it didn't (the file lives on
+// elsewhere): therefore ADD falls back to MOD and MOD to ADD, and events carry a generation. A
+// foreign descriptor may be closed and reopened between two waits without a word, so nothing is
+// believed of it: each wait registers it again, for one event. What closing takes away by itself is
+// taken back before a descriptor is handed over: whoever gets it may keep it open for ever, and this
+// loop would be woken by what is no business of its own.
 //
-// Lines. Operations are served first in, first out: the first of a line is woken by an event, stays first until it has
-// got what it waits for, and passes the turn on if there may be more. Whoever comes while a line exists joins it.
-// Invariant: the first of a line has its turn, or the flag is false. Watchers take nothing away: all are woken.
+// Lines. Operations are served first in, first out: the first of a line is woken by an event, stays
+// first until it has got what it waits for, and passes the turn on if there may be more. Whoever
+// comes while a line exists joins it. Invariant: the first of a line has its turn, or the flag is
+// false. Watchers take nothing away: all are woken.
 
 #include "backends/epoll/poll.h"
 
@@ -109,8 +115,9 @@ static int register_for(struct eioi_epoll *self, int fd, struct eioi_polled *pol
 int eioi_poll_arm(struct eioi_epoll *self, int fd, struct eioi_polled *polled, uint32_t want) {
     // A reader wants to know of the end and of urgent data, too: see the theory.
     uint32_t events = want | EPOLLET | (want & EPOLLIN ? READ_EVENTS : 0);
-    if ((polled->interest & events) == events)
+    if ((polled->interest & events) == events && !polled->doubtful)
         return 0;
+    polled->doubtful = false;
     return register_for(self, fd, polled, polled->interest | events);
 }
 
@@ -123,7 +130,10 @@ static uint32_t wanted(const struct eioi_polled *polled) {
     return events;
 }
 
-/** Events of `direction` have come again and again, and nobody wants them: no more of them until somebody does. */
+/**
+ * Events of `direction` have come again and again, and nobody wants them: no more of them until
+ * somebody does.
+ */
 static void give_up(struct eioi_epoll *self, int fd, struct eioi_polled *polled,
                     uint32_t direction) {
     uint32_t keep = polled->interest & ~direction;
@@ -174,6 +184,19 @@ struct eioi_polled *eioi_poll_of(struct eioi_epoll *self, eio_fd *fd) {
     if (polled != NULL && polled->serial != serial)
         start_anew(self, fd->fd, polled, serial);
     return polled;
+}
+
+void eioi_poll_forget(void *backend, eio_fd *fd) {
+    struct eioi_epoll *self = backend;
+    size_t chunk = (size_t)fd->fd / EIOI_POLLED_CHUNK;
+    if (fd->fd < 0 || chunk >= self->table.count || self->table.chunks[chunk] == NULL)
+        return;
+    struct eioi_polled *polled = &self->table.chunks[chunk][(size_t)fd->fd % EIOI_POLLED_CHUNK];
+    if (polled->serial != atomic_load_explicit(&fd->serial, memory_order_relaxed) ||
+        !polled->registered)
+        return;
+    (void)control(self, EPOLL_CTL_DEL, fd->fd, polled, 0);
+    start_anew(self, fd->fd, polled, 0);
 }
 
 // Events
@@ -280,7 +303,8 @@ static int watch(struct eioi_epoll *self, int fd, struct eioi_polled *polled) {
         }
         if (errnum != ENOENT)
             return errnum;
-        // It isn't registered: closed meanwhile, and the number is somebody else's; or ours, and never waited for.
+        // It isn't registered: closed meanwhile, and the number is somebody else's; or ours, and
+        // never waited for.
         polled->serial = 0;
         polled->registered = false;
     }

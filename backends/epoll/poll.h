@@ -2,7 +2,8 @@
 #ifndef EIO_EPOLL_POLL_H
 #define EIO_EPOLL_POLL_H
 
-// What a loop knows of each descriptor number, and who waits for it. See the theory at the head of poll.c.
+// What a loop knows of each descriptor number, and who waits for it. See the theory at the head of
+// poll.c.
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -41,6 +42,7 @@ struct eioi_polled {
     bool readable;   // a read is worth a system call; false: an event will come first
     bool writable;   // the same for writing
     bool greedy;     // there was more than data: a short read doesn't mean empty
+    bool doubtful;   // a "would block" was injected by a test: the kernel must be asked again
     bool no_nowait;  // RWF_NOWAIT doesn't work on it
 };
 
@@ -66,12 +68,20 @@ struct eioi_epoll {
     struct epoll_event events[EIOI_EPOLL_BATCH];
 };
 
-/** The record of an open eio_fd (of which `fd` isn't -1), brought up to date if it was about another; NULL: no memory. */
+/**
+ * The record of an open eio_fd (of which `fd` isn't -1), brought up to date if it was about
+ * another; NULL: no memory.
+ */
 struct eioi_polled *eioi_poll_of(struct eioi_epoll *self, eio_fd *fd);
+/** `eioi_io_ops.forget`: takes the registration of an open eio_fd back. */
+void eioi_poll_forget(void *backend, eio_fd *fd);
 /** Frees all records. */
 void eioi_poll_table_free(struct eioi_poll_table *self);
 
-/** Sees to it that an event will come when the descriptor becomes ready for `want` (EPOLLIN, EPOLLOUT). 0 or errno. */
+/**
+ * Sees to it that an event will come when the descriptor becomes ready for `want` (EPOLLIN,
+ * EPOLLOUT). 0 or errno.
+ */
 int eioi_poll_arm(struct eioi_epoll *self, int fd, struct eioi_polled *polled, uint32_t want);
 /** It's the turn of the first in `line`, if there is one. */
 bool eioi_poll_serve(struct eioi_list *line);
@@ -80,7 +90,10 @@ void eioi_poll_dispatch(struct eioi_epoll *self, const struct epoll_event *event
 
 /** `eioi_backend_ops.await_fd`. */
 EIO_MUST_USE eio_err *eioi_epoll_await_fd(void *backend, int fd, short events);
-/** Goes to the tail of the run queue, for an operation that succeeded without waiting; can't be cancelled. */
+/**
+ * Goes to the tail of the run queue, for an operation that succeeded without waiting; can't be
+ * cancelled.
+ */
 void eioi_poll_take_turn(const char *what);
 
 #endif

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: ISC
 
-// Theory. One epoll descriptor and one eventfd a loop. A poll takes one batch of events; what didn't fit is there at the
-// next. The eventfd is edge-triggered and never read: each write to it is an edge, and its count can't overflow in any
-// program's life.
+// Theory. One epoll descriptor and one eventfd a loop. A poll takes one batch of events; what
+// didn't fit is there at the next. The eventfd is edge-triggered and never read: each write to it
+// is an edge, and its count can't overflow in any program's life.
 //
-// Time-outs are given in nanoseconds where the kernel has epoll_pwait2 (5.11), else in milliseconds, rounded up: a poll
-// may end late, and the scheduler compares each deadline with the clock, so no timer is early.
+// Time-outs are given in nanoseconds where the kernel has epoll_pwait2 (5.11), else in
+// milliseconds, rounded up: a poll may end late, and the scheduler compares each deadline with the
+// clock, so no timer is early.
 
 #include <errno.h>
 #include <limits.h>
@@ -52,7 +53,10 @@ static int wait_ms(struct eioi_epoll *self, int timeout_ms) {
                     epoll_wait(self->epoll_fd, self->events, EIOI_EPOLL_BATCH, timeout_ms));
 }
 
-/** How many events came. An interrupted wait has none: the scheduler looks at what woke it and comes back. */
+/**
+ * How many events came. An interrupted wait has none: the scheduler looks at what woke it and comes
+ * back.
+ */
 static int wait_events(struct eioi_epoll *self, int64_t deadline_ns) {
     if (deadline_ns == EIOI_POLL_NOW)
         return wait_ms(self, 0);
@@ -84,7 +88,8 @@ static enum eioi_poll_result epoll_poll(void *backend, int64_t deadline_ns) {
 static void epoll_poke(void *backend) {
     struct eioi_epoll *self = backend;
     const uint64_t one = 1;
-    // A poke must not get lost, so this isn't a place for injected faults; EINTR is the only error there is.
+    // A poke must not get lost, so this isn't a place for injected faults; EINTR is the only error
+    // there is.
     while (write(self->wake_fd, &one, sizeof one) < 0 && errno == EINTR) {
     }
 }
@@ -96,7 +101,8 @@ static eio_err *open_fds(struct eioi_epoll *self) {
     self->wake_fd = eioi_above_std(EIOI_SYS(eventfd, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
     if (self->wake_fd < 0)
         return eioi_err_of_errno(errno, "eventfd");
-    // Generation 0: no record uses it, since each starts with its first descriptor by going on to 1.
+    // Generation 0: no record uses it, since each starts with its first descriptor by going on to
+    // 1.
     struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = (uint32_t)self->wake_fd};
     if (EIOI_SYS(epoll_ctl, epoll_ctl(self->epoll_fd, EPOLL_CTL_ADD, self->wake_fd, &event)) != 0)
         return eioi_err_of_errno(errno, "epoll_ctl");

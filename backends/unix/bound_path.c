@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: ISC
 
-// Theory. A path is removed only when the file there is the one that our own bind(2) made, which its device and inode
-// number tell: another server may have taken the path over meanwhile, and a relative path may mean another directory now.
-// A socket's file is removed once, when the socket closes, before its descriptor does: so there is no moment at which
-// the path is there and nobody of ours listens, and an inode number that the kernel gave to someone else can't match,
-// since the bound socket itself keeps the inode alive until then.
+// Theory. A path is removed only when the file there is the one that our own bind(2) made, which
+// its device and inode number tell: another server may have taken the path over meanwhile, and a
+// relative path may mean another directory now. A socket's file is removed once, when the socket
+// closes, before its descriptor does: so there is no moment at which the path is there and nobody
+// of ours listens, and an inode number that the kernel gave to someone else can't match, since the
+// bound socket itself keeps the inode alive until then.
 
 #include "backends/unix/bound_path.h"
 
@@ -79,7 +80,8 @@ void eioi_bound_path_remove(struct eioi_bound_path *self) {
     struct stat st;
     if (self == NULL)
         return;
-    // A failure (nobody can be told, and the usual one is that the file is gone already) leaves the file.
+    // A failure (nobody can be told, and the usual one is that the file is gone already) leaves the
+    // file.
     if (self->made && lstat(self->path, &st) == 0 && st.st_dev == self->dev &&
         st.st_ino == self->ino)
         (void)unlink(self->path);

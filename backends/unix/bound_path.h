@@ -13,9 +13,15 @@ struct eioi_bound_path;
 
 /** Whether binding to `addr` makes a file: a Unix path that is neither abstract nor empty. */
 bool eioi_addr_is_path(const eio_sockaddr *addr);
-/** Removes a socket that stands at `addr`; nothing happens when something else stands there, or nothing. */
+/**
+ * Removes a socket that stands at `addr`; nothing happens when something else stands there, or
+ * nothing.
+ */
 EIO_MUST_USE eio_err *eioi_remove_stale_socket(const eio_sockaddr *addr);
-/** Remembers the path of `addr`; before bind(2), so that nothing can fail for want of memory after it. */
+/**
+ * Remembers the path of `addr`; before bind(2), so that nothing can fail for want of memory after
+ * it.
+ */
 EIO_MUST_USE eio_err *eioi_bound_path_new(const eio_sockaddr *addr, struct eioi_bound_path **out);
 /** After bind(2): notes which file that made. On an error the file has been removed. */
 EIO_MUST_USE eio_err *eioi_bound_path_made(struct eioi_bound_path *self);

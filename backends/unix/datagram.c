@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: ISC
 
-// Theory. A datagram is sent by one call, whole or not at all, whatever the number of its slices; an empty one is a
-// datagram like any other, in both directions. Any number of fibers of any domains may send and receive at once: all
-// that a call needs is in its own frame.
+// Theory. A datagram is sent by one call, whole or not at all, whatever the number of its slices;
+// an empty one is a datagram like any other, in both directions. Any number of fibers of any
+// domains may send and receive at once: all that a call needs is in its own frame.
 
 #include "backends/unix/datagram.h"
 
@@ -64,7 +64,7 @@ static eio_err *unix_recv(eio_datagram_socket *socket, eio_buf buf, struct eio_d
 
 static eio_err *unix_datagram_addr(eio_datagram_socket *socket, eio_sockaddr *out) {
     eio_fd *fd = &of_datagram(socket)->fd;
-    int number;
+    int number = -1;
     EIO_TRY(eioi_fd_hold(fd, "datagram_addr", &number));
     eio_err *err = eioi_sockaddr_local(number, EIO_UDP, out);
     eioi_fd_unhold(fd);

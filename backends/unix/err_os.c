@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 
-// One table for every backend: what an errno value means to a program. A value that isn't in it is `eio_err_x`, whose
-// detail still has the number and the call.
+// One table for every backend: what an errno value means to a program. A value that isn't in it is
+// `eio_err_x`, whose detail still has the number and the call.
 
 #include "backends/unix/err_os.h"
 

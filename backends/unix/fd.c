@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 
-// From sockets to their descriptors. A socket that isn't real, or that wraps another one and changes its bytes, doesn't
-// know the interface and has none.
+// From sockets to their descriptors. A socket that isn't real, or that wraps another one and
+// changes its bytes, doesn't know the interface and has none.
 
 #include "eio/fd.h"
 

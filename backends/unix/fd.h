@@ -3,7 +3,8 @@
 #define EIO_FD_H
 
 /*
- * Descriptors behind sockets, and sockets made of descriptors. These act on the loop that runs the calling fiber.
+ * Descriptors behind sockets, and sockets made of descriptors. These act on the loop that runs the
+ * calling fiber.
  *
  *     int fds[2];
  *     pipe2(fds, O_CLOEXEC);
@@ -23,7 +24,10 @@ EIO_BEGIN_DECLS
 /** A descriptor that counts its users: it is closed when the last operation on it has ended. */
 typedef struct eio_fd eio_fd;
 
-/** The descriptor of a flow; NULL when it has none, as a mock. Borrowed from the flow. Suspends: never. */
+/**
+ * The descriptor of a flow; NULL when it has none, as a mock. Borrowed from the flow. Suspends:
+ * never.
+ */
 EIO_API eio_fd *eio_fd_of_flow(eio_flow *flow);
 /** The descriptor of a listener; NULL when it has none. Borrowed. Suspends: never. */
 EIO_API eio_fd *eio_fd_of_listener(eio_listener *listener);
@@ -56,7 +60,8 @@ struct eio_import_opts {
     bool keep_open; /**< the caller keeps the descriptor: closing only forgets it */
 };
 /**
- * A stream socket, pipe or terminal as a flow. On the epoll backend the descriptor becomes O_NONBLOCK.
+ * A stream socket, pipe or terminal as a flow. On the epoll backend the descriptor becomes
+ * O_NONBLOCK.
  *
  * Suspends:  never.
  * Errors:    Io (EBADF); Out_of_memory: the descriptor is then still the caller's.

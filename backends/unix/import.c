@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 
-// Theory. An import looks at the descriptor before it takes it over: until the shell exists, and the descriptor is known
-// to be open and set up as the backend wants it, it stays the caller's.
+// Theory. An import looks at the descriptor before it takes it over: until the shell exists, and
+// the descriptor is known to be open and set up as the backend wants it, it stays the caller's.
 
 #include <errno.h>
 #include <fcntl.h>

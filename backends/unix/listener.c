@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: ISC
 
-// Theory. An accepted descriptor has an owner at every instant: the shell for it is made before the kernel is asked, so
-// that nothing can fail between the completion and the switch that gets it. That holds when the accept completes while
-// it is being cancelled, too: the connection is returned, since nobody else knows of it. The check that counts for a
-// switch that is off comes before: a server that was told to stop accepts no more.
+// Theory. An accepted descriptor has an owner at every instant: the shell for it is made before the
+// kernel is asked, so that nothing can fail between the completion and the switch that gets it.
+// That holds when the accept completes while it is being cancelled, too: the connection is
+// returned, since nobody else knows of it. The check that counts for a switch that is off comes
+// before: a server that was told to stop accepts no more.
 
 #include "backends/unix/listener.h"
 
@@ -60,7 +61,7 @@ static eio_err *unix_accept(eio_listener *listener, eio_switch *sw, eio_stream_s
 
 static eio_err *unix_listener_addr(eio_listener *listener, eio_sockaddr *out) {
     eio_fd *fd = &of_listener(listener)->fd;
-    int number;
+    int number = -1;
     EIO_TRY(eioi_fd_hold(fd, "listening_addr", &number));
     eio_err *err = eioi_sockaddr_local(number, EIO_TCP, out);
     eioi_fd_unhold(fd);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 
-// What stands between the sockets of this folder and the backend of the running domain: finds its operations, and turns
-// a failed call's number into an error.
+// What stands between the sockets of this folder and the backend of the running domain: finds its
+// operations, and turns a failed call's number into an error.
 
 #include "backends/unix/low_level.h"
 

@@ -2,15 +2,16 @@
 #ifndef EIO_UNIX_LOW_LEVEL_H
 #define EIO_UNIX_LOW_LEVEL_H
 
-// What io_uring and epoll provide to the flows, listeners and datagram sockets of this folder: one operation on a
-// descriptor, performed by the running fiber. All that differs between the two real backends is behind `perform`.
+// What io_uring and epoll provide to the flows, listeners and datagram sockets of this folder: one
+// operation on a descriptor, performed by the running fiber. All that differs between the two real
+// backends is behind `perform`.
 //
-// The rules of `perform` (both backends, tested by the conformance suite):
-// - in a cancelled context it returns Cancelled at once, and the kernel is not asked;
-// - else it suspends exactly once (also when a system call succeeds at the first try), and returns only after the
+// The rules of `perform` (both backends, tested by the conformance suite): - in a cancelled context
+// it returns Cancelled at once, and the kernel is not asked; - else it suspends exactly once (also
+// when a system call succeeds at the first try), and returns only after the
 //   kernel's last completion for it: buffers and records may be in the caller's frame;
-// - a result that arrives after a cancel or close is not lost: it is returned as a result;
-// - no result and the fiber cancelled: Cancelled. No result and the descriptor closed: eio_err_closed.
+// - a result that arrives after a cancel or close is not lost: it is returned as a result; - no
+// result and the fiber cancelled: Cancelled. No result and the descriptor closed: eio_err_closed.
 
 #include <stdint.h>
 #include <sys/socket.h>
@@ -56,14 +57,32 @@ struct eioi_io {
 
 /** The operations of a real backend: `eioi_backend_ops.io_ops`. */
 struct eioi_io_ops {
-    /** Performs `io`. `*out_res` is the call's result, or -errno. Errors: Cancelled, eio_err_closed only. */
+    /**
+     * Performs `io`. `*out_res` is the call's result, or -errno. Errors: Cancelled, eio_err_closed
+     * only.
+     */
     eio_err *(*perform)(void *backend, struct eioi_io *io, int32_t *out_res);
-    /** Lends bytes that have arrived, in the backend's memory; NULL: not provided. As perform; 0 bytes is the end. */
+    /**
+     * Lends bytes that have arrived, in the backend's memory; NULL: not provided. As perform; 0
+     * bytes is the end.
+     */
     eio_err *(*lend)(void *backend, eio_fd *fd, eio_slice *out, int32_t *out_res);
     /** Ends the loan. */
     void (*release)(void *backend, eio_fd *fd, size_t used);
-    /** Closes the descriptor of a stream socket with the next submission; NULL: close(2) is used. */
+    /**
+     * Closes the descriptor of a stream socket with the next submission; NULL: close(2) is used.
+     */
     void (*close_later)(void *backend, int fd);
+    /**
+     * Carries out what close_later has queued: a descriptor is wanted and none is left. NULL:
+     * nothing is ever queued.
+     */
+    void (*flush)(void *backend);
+    /**
+     * Nothing of this loop may know `fd` any more: it is about to be handed over, open, and nobody
+     * uses it. NULL: nothing to do.
+     */
+    void (*forget)(void *backend, eio_fd *fd);
     /** New descriptors must be O_NONBLOCK (epoll). */
     bool wants_nonblock;
 };

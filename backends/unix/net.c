@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: ISC
 
-// Theory. Each constructor goes the same way: the shell (memory), the descriptor (attached to the switch through the
-// shell at once), then the steps that may fail or wait. A failure frees the shell, which takes it off the switch and
-// closes the descriptor there and then; so a failed attempt leaves nothing, and there is one way out. That the addresses
-// are of the right kind was checked by net's public functions.
+// Theory. Each constructor goes the same way: the shell (memory), the descriptor (attached to the
+// switch through the shell at once), then the steps that may fail or wait. A failure frees the
+// shell, which takes it off the switch and closes the descriptor there and then; so a failed
+// attempt leaves nothing, and there is one way out. That the addresses are of the right kind was
+// checked by net's public functions.
 
 #include <errno.h>
 #include <limits.h>
@@ -52,7 +53,7 @@ static eio_err *connect_flow(struct eioi_stream *self, const eio_sockaddr *addr,
 static eio_err *unix_connect(eio_net *net, eio_switch *sw, const eio_sockaddr *addr,
                              const struct eio_connect_opts *opts, eio_stream_socket **out) {
     struct eioi_stream *flow;
-    int fd;
+    int fd = -1;
     (void)net;
     EIO_TRY(eio_fiber_check());
     EIO_TRY(eioi_stream_new(EIOI_FD_SOCKET | linger_of(addr), &flow));
@@ -92,7 +93,7 @@ static eio_err *set_up_listener(struct eioi_listener *self, const eio_sockaddr *
 static eio_err *unix_listen(eio_net *net, eio_switch *sw, const eio_sockaddr *addr,
                             const struct eio_listen_opts *opts, eio_listener **out) {
     struct eioi_listener *self;
-    int fd;
+    int fd = -1;
     (void)net;
     if (opts->reuse_addr && eioi_addr_is_path(addr))
         EIO_TRY(eioi_remove_stale_socket(addr));
@@ -124,7 +125,7 @@ static eio_err *unix_datagram_socket(eio_net *net, eio_switch *sw, const eio_soc
                                      eio_udp_family family, const struct eio_datagram_opts *opts,
                                      eio_datagram_socket **out) {
     struct eioi_datagram *self;
-    int fd;
+    int fd = -1;
     (void)net;
     if (addr != NULL && opts->reuse_addr && eioi_addr_is_path(addr))
         EIO_TRY(eioi_remove_stale_socket(addr));

@@ -16,7 +16,8 @@
 
 using namespace eio_test;
 
-/// Each test has a directory of its own, in which it runs: paths are relative, so that they fit into an address.
+/// Each test has a directory of its own, in which it runs: paths are relative, so that they fit
+/// into an address.
 class NetTest : public RealTest {
   protected:
     void SetUp() override {
@@ -393,6 +394,39 @@ TEST_P(NetTest, ARemovedListenersPathStays) {
     }));
     close(fd);
     EXPECT_EQ(unlink("sock"), 0);
+}
+
+// Cancelling
+
+TEST_P(NetTest, AConnectThatWaitsIsCancelledAndLeavesNothing) {
+    for (const char *where : {"tcp", "unix"})
+        EXPECT_OK(EvalReal([where](eio_switch *sw, const eio_env *env) -> eio_err * {
+            eio_sockaddr addr = *where == 't' ? Loopback() : Path("sock");
+            eio_listen_opts opts = {};
+            opts.backlog = 1;
+            eio_listener *listener;
+            EIO_TRY(eio_net_listen(&env->net->net, sw, &addr, &opts, &listener));
+            EIO_TRY(eio_listener_addr(listener, &addr));
+            int connected = 0, cancelled = 0;
+            eio_err *err = SwitchRun([&](eio_switch *inner) -> eio_err * {
+                for (int i = 0; i < 6; i++) // more than may wait to be accepted
+                    EIO_TRY(Fork(inner, [&, inner]() -> eio_err * {
+                        eio_stream_socket *client;
+                        eio_err *result =
+                            eio_net_connect(&env->net->net, inner, &addr, nullptr, &client);
+                        connected += result == nullptr;
+                        cancelled += eio_err_is(result, &eio_err_cancelled);
+                        return result;
+                    }));
+                while (connected < 2)
+                    EIO_TRY(eio_fiber_yield());
+                return eio_err_const(&eio_err_timeout);
+            });
+            EXPECT_TRUE(eio_err_catch(&err, &eio_err_timeout));
+            EXPECT_EQ(connected + cancelled, 6);
+            EXPECT_GE(cancelled, 3);
+            return err;
+        }));
 }
 
 // Each system call fails in turn

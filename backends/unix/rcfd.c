@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: ISC
 
-// Theory. `users` counts the shares: operations under way, and short holds. Three things end a descriptor's life, in any
-// order: it is marked closing (close or remove), its users go to zero, its owner orphans it. Whoever makes "closing and
-// no users" true takes the number out of the struct (`released`), once; whoever makes "orphan and no users" true frees
-// the struct. Both are decided in one locked section, and what was decided there is carried out after it on copies, so
+// Theory. `users` counts the shares: operations under way, and short holds. Three things end a
+// descriptor's life, in any order: it is marked closing (close or remove), its users go to zero,
+// its owner orphans it. Whoever makes "closing and no users" true takes the number out of the
+// struct (`released`), once; whoever makes "orphan and no users" true frees the struct. Both are
+// decided in one locked section, and what was decided there is carried out after it on copies, so
 // that nobody touches the struct when another domain may already have freed it.
 //
-// Close asks every listed operation to end. One of this domain is asked at once. One of another domain is taken off the
-// list and gets a message; its fiber, which may be finishing at that very moment, can't leave before the message has
-// arrived, since the message is in its frame: it drains its domain's inbox until then. So the message always finds its
-// operation alive, and the operation's domain with it.
+// Close asks every listed operation to end. One of this domain is asked at once. One of another
+// domain is taken off the list and gets a message; its fiber, which may be finishing at that very
+// moment, can't leave before the message has arrived, since the message is in its frame: it drains
+// its domain's inbox until then. So the message always finds its operation alive, and the
+// operation's domain with it.
 
 #include "backends/unix/rcfd.h"
 
@@ -40,7 +42,8 @@ eio_err *eioi_err_closed(const char *op) {
 }
 
 void eioi_close_number(int fd) {
-    // Linux gives the number free whatever close(2) returns, so there is nothing to repeat and nothing to report.
+    // Linux gives the number free whatever close(2) returns, so there is nothing to repeat and
+    // nothing to report.
     (void)close(fd);
 }
 
@@ -86,8 +89,9 @@ static struct verdict judge(eio_fd *self) {
 }
 
 static void close_descriptor(int fd, unsigned flags) {
-    // A peer by TCP can't tell when exactly we close, and nobody waits for the port of a connection. A listener's port, or
-    // the error that a Unix peer gets for its next write, may be wanted at once.
+    // A peer by TCP can't tell when exactly we close, and nobody waits for the port of a
+    // connection. A listener's port, or the error that a Unix peer gets for its next write, may be
+    // wanted at once.
     const unsigned may_linger = EIOI_FD_LINGER_CLOSE | EIOI_FD_STREAM;
     if (flags & EIOI_FD_KEEP_OPEN)
         return;
@@ -269,6 +273,9 @@ eio_err *eio_fd_remove(eio_fd *self, int *out_fd) {
     eioi_bound_path_forget(path);
     if (wait)
         eio_err_drop(eioi_wait(&w, NULL));
+    const struct eioi_io_ops *ops = eioi_backend_ops_current()->io_ops;
+    if (ops->forget != NULL)
+        ops->forget(eioi_backend(), self);
     fd_lock(self);
     self->released = true;
     self->fd = -1;
@@ -279,7 +286,7 @@ eio_err *eio_fd_remove(eio_fd *self, int *out_fd) {
 }
 
 eio_err *eio_fd_use(eio_fd *self, const char *op, eio_fd_use_fn *fn, void *arg) {
-    int fd;
+    int fd = -1;
     EIO_TRY(eioi_fd_hold(self, op, &fd));
     eio_err *err = fn(arg, fd);
     eioi_fd_unhold(self);

@@ -2,16 +2,16 @@
 #ifndef EIO_UNIX_RCFD_H
 #define EIO_UNIX_RCFD_H
 
-// The inside of eio_fd: a descriptor with its users counted, so that a number is never closed (and given to somebody
-// else) while an operation still uses it.
+// The inside of eio_fd: a descriptor with its users counted, so that a number is never closed (and
+// given to somebody else) while an operation still uses it.
 //
-// States: closed (new) -> open -> closing -> closed. Each operation holds a share from `eioi_fd_enter` to
-// `eioi_fd_leave`. Close marks it closing (new operations get eio_err_closed) and asks every operation under way to
-// cancel; the last one out closes the descriptor. Operations stand on an intrusive list, guarded by a spin lock when
-// several domains may use the descriptor.
+// States: closed (new) -> open -> closing -> closed. Each operation holds a share from
+// `eioi_fd_enter` to `eioi_fd_leave`. Close marks it closing (new operations get eio_err_closed)
+// and asks every operation under way to cancel; the last one out closes the descriptor. Operations
+// stand on an intrusive list, guarded by a spin lock when several domains may use the descriptor.
 //
-// An eio_fd is the first member of the socket it serves, and allocated with it: the socket's owner gives it up
-// (`eioi_fd_orphan`), and the last share to come back after that frees both.
+// An eio_fd is the first member of the socket it serves, and allocated with it: the socket's owner
+// gives it up (`eioi_fd_orphan`), and the last share to come back after that frees both.
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -23,24 +23,27 @@
 #include "fiber/sched.h"
 
 enum eioi_fd_flags {
-    EIOI_FD_KEEP_OPEN = 1 << 0, // the descriptor is somebody else's: close only forgets it
-    EIOI_FD_SOCKET = 1 << 1,    // send and receive calls work on it (else: pipe, terminal, file)
-    EIOI_FD_SHARED = 1 << 2,    // used by several domains: listeners, datagram sockets
-    EIOI_FD_LINGER_CLOSE =
-        1 << 3, // a TCP socket of ours, or what a listener accepts: close may go through the ring
-    EIOI_FD_REGULAR = 1 << 4,  // a regular file: reads and writes never wait
-    EIOI_FD_BLOCKING = 1 << 5, // must not get O_NONBLOCK (standard streams): epoll polls first
-    EIOI_FD_STREAM = 1 << 6,   // part of a stream socket (struct eioi_stream)
+    EIOI_FD_KEEP_OPEN = 1 << 0,    // the descriptor is somebody else's: close only forgets it
+    EIOI_FD_SOCKET = 1 << 1,       // send and receive calls work on it (else: pipe, terminal, file)
+    EIOI_FD_SHARED = 1 << 2,       // used by several domains: listeners, datagram sockets
+    EIOI_FD_LINGER_CLOSE = 1 << 3, // TCP of ours: a connection's close may go through the ring
+    EIOI_FD_REGULAR = 1 << 4,      // a regular file: reads and writes never wait
+    EIOI_FD_BLOCKING = 1 << 5,     // must not get O_NONBLOCK (standard streams): epoll polls first
+    EIOI_FD_STREAM = 1 << 6,       // part of a stream socket (struct eioi_stream)
 };
 
 struct eioi_inflight;
 /**
- * Asks an operation to end because its descriptor closes; `closed` is set already. In the operation's own domain; runs
- * no user code, and neither enters nor leaves the descriptor (its lock may be held).
+ * Asks an operation to end because its descriptor closes; `closed` is set already. In the
+ * operation's own domain; runs no user code, and neither enters nor leaves the descriptor (its lock
+ * may be held).
  */
 typedef void eioi_inflight_close_fn(struct eioi_inflight *self);
 
-/** An operation under way on a descriptor; embedded in the backend's operation record, in the waiting fiber's frame. */
+/**
+ * An operation under way on a descriptor; embedded in the backend's operation record, in the
+ * waiting fiber's frame.
+ */
 struct eioi_inflight {
     struct eioi_list node;             // in eio_fd.inflight
     struct eioi_sched *sched;          // its domain
@@ -51,7 +54,10 @@ struct eioi_inflight {
 };
 
 struct eioi_bound_path;
-/** What a backend keeps armed on a descriptor between calls. Its operations hold shares of their own. */
+/**
+ * What a backend keeps armed on a descriptor between calls. Its operations hold shares of their
+ * own.
+ */
 struct eioi_fd_engine {
     void (*close)(struct eioi_fd_engine
                       *self); // the descriptor closes: end soon; called once, by its own domain
@@ -71,8 +77,7 @@ struct eio_fd {
     bool writing : 1;          // streams: a fiber writes
     uint32_t home;             // eioi_domain_id of the domain that made it; asserted unless SHARED
     struct eioi_list inflight; // operations that close can interrupt
-    _Atomic uint64_t
-        serial; // the backend's: tells it from others that had its number; 0: not given yet
+    _Atomic uint64_t serial;   // epoll's: tells it from others that had its number; 0: none yet
     struct eioi_fd_engine *engine; // what the backend keeps armed on it; NULL: nothing
     union {
         struct eioi_bound_path *path; // until closing: the file to remove at close; NULL: none
@@ -86,14 +91,20 @@ void eioi_fd_init(struct eio_fd *self, unsigned flags);
 void eioi_fd_open(struct eio_fd *self, int fd);
 /** The owner's last act, after a close: frees the memory as soon as no share is held. */
 void eioi_fd_orphan(struct eio_fd *self);
-/** Takes a share for operation `op` (its name, for the message) and lists it; eio_err_closed when closing. */
+/**
+ * Takes a share for operation `op` (its name, for the message) and lists it; eio_err_closed when
+ * closing.
+ */
 EIO_MUST_USE eio_err *eioi_fd_enter(eio_fd *self, const char *op, struct eioi_inflight *inflight);
 /** Gives the share back; the last one out after a close closes the descriptor. */
 void eioi_fd_leave(eio_fd *self, struct eioi_inflight *inflight);
 /** As enter and leave, for calls that don't wait (shutdown, getsockname). */
 EIO_MUST_USE eio_err *eioi_fd_hold(eio_fd *self, const char *op, int *out_fd);
 void eioi_fd_unhold(eio_fd *self);
-/** Marks it closing, interrupts what is under way, closes now or when the last share comes back. Idempotent. */
+/**
+ * Marks it closing, interrupts what is under way, closes now or when the last share comes back.
+ * Idempotent.
+ */
 void eioi_fd_close(eio_fd *self);
 /** close(2), by number, of a descriptor that no eio_fd has; its errors mean nothing to anybody. */
 void eioi_close_number(int fd);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: ISC
 
-// Theory. Whether the kernel knows RWF_NOSIGNAL is found out once in the process, on a pipe of our own whose reading end
-// is closed: EPIPE from a write with the flag means that it does. The answer is cached in an atomic; two threads that
-// find out at the same time find the same.
+// Theory. Whether the kernel knows RWF_NOSIGNAL is found out once in the process, on a pipe of our
+// own whose reading end is closed: EPIPE from a write with the flag means that it does. The answer
+// is cached in an atomic; two threads that find out at the same time find the same.
 //
-// Without the flag, the signal that a write raises is directed at the writing thread, so blocking it in that thread
-// keeps it pending there, and one sigtimedwait(2) with no time takes it away. When one was pending before we began, it
-// stays: a pending signal has no count, so the two can't be told apart.
+// Without the flag, the signal that a write raises is directed at the writing thread, so blocking
+// it in that thread keeps it pending there, and one sigtimedwait(2) with no time takes it away.
+// When one was pending before we began, it stays: a pending signal has no count, so the two can't
+// be told apart.
 
 #include "backends/unix/sigpipe.h"
 
@@ -58,7 +59,8 @@ static int probe(void) {
     char byte = 0;
     struct iovec iov = {.iov_base = &byte, .iov_len = 1};
     close(fds[0]);
-    int rwf = pwritev2(fds[1], &iov, 1, -1, RWF_NOSIGNAL) < 0 && errno == EPIPE ? RWF_NOSIGNAL : 0;
+    ssize_t wrote = EIOI_SYS(pwritev2_nosignal, pwritev2(fds[1], &iov, 1, -1, RWF_NOSIGNAL));
+    int rwf = wrote < 0 && errno == EPIPE ? RWF_NOSIGNAL : 0;
     close(fds[1]);
     if (!pending && is_pending()) {
         take_pending();

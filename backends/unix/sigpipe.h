@@ -2,9 +2,9 @@
 #ifndef EIO_UNIX_SIGPIPE_H
 #define EIO_UNIX_SIGPIPE_H
 
-// Writing to a pipe that nobody reads is an error here, never a signal. Sockets have MSG_NOSIGNAL for it. For the rest
-// there is RWF_NOSIGNAL on new kernels; elsewhere SIGPIPE stays blocked in a domain's thread while its loop runs. The
-// process's disposition of the signal is never changed.
+// Writing to a pipe that nobody reads is an error here, never a signal. Sockets have MSG_NOSIGNAL
+// for it. For the rest there is RWF_NOSIGNAL on new kernels; elsewhere SIGPIPE stays blocked in a
+// domain's thread while its loop runs. The process's disposition of the signal is never changed.
 
 #include <stdbool.h>
 
@@ -17,7 +17,9 @@ struct eioi_sigpipe {
     bool pending; // somebody else's was pending at the start: none may be taken away
 };
 
-/** The flag for pwritev2(2) and its like that keeps the signal away; 0 where the kernel has none. */
+/**
+ * The flag for pwritev2(2) and its like that keeps the signal away; 0 where the kernel has none.
+ */
 int eioi_sigpipe_rwf(void);
 /** In a thread whose loop starts. */
 void eioi_sigpipe_begin(struct eioi_sigpipe *self);

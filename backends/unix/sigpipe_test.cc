@@ -9,9 +9,16 @@
 
 #include "eio/err_net.h"
 #include "eio/fd.h"
+#include "fiber/base/fault.h"
 #include "tests/support/real_run.h"
 
 using namespace eio_test;
+
+static bool SigpipeIsPending() {
+    sigset_t set;
+    sigpending(&set);
+    return sigismember(&set, SIGPIPE) == 1;
+}
 
 /// With the default disposition, so that a signal that gets through ends the test.
 class SigpipeTest : public RealTest {
@@ -19,11 +26,6 @@ class SigpipeTest : public RealTest {
     void SetUp() override {
         RealTest::SetUp();
         ASSERT_NE(signal(SIGPIPE, SIG_DFL), SIG_ERR);
-    }
-    static bool IsPending() {
-        sigset_t set;
-        sigpending(&set);
-        return sigismember(&set, SIGPIPE) == 1;
     }
 };
 EIO_ON_REAL_BACKENDS(SigpipeTest);
@@ -42,7 +44,51 @@ TEST_P(SigpipeTest, WritingToAPipeThatNobodyReadsIsAnErrorOnly) {
         EXPECT_ERR(eio_sink_writev(&socket->flow.sink, two, 2), &eio_err_net_connection_reset);
         return nullptr;
     }));
-    EXPECT_FALSE(IsPending());
+    EXPECT_FALSE(SigpipeIsPending());
+}
+
+/// Writes to pipes that nobody reads, in a process whose kernel seems not to know the flag.
+class OldKernelSigpipeDeathTest : public ::testing::TestWithParam<const char *> {
+  protected:
+    static int RefuseFlag(void *, const char *name) {
+        return strcmp(name, "pwritev2_nosignal") == 0 ? EOPNOTSUPP : 0;
+    }
+    static int Exercise() {
+        const struct eioi_fault_hook hook = {RefuseFlag, nullptr};
+        signal(SIGPIPE, SIG_DFL);
+        eioi_fault_hook = &hook;
+        if (WhyNot(GetParam()) != "ok")
+            return 0; // not here
+        eio_err *err = EvalOn(GetParam(), [](eio_switch *sw, const eio_env *) -> eio_err * {
+            for (int i = 0; i < 3; i++) {
+                int fds[2];
+                if (pipe2(fds, O_CLOEXEC) != 0)
+                    return eio_err_failure("pipe2");
+                close(fds[0]);
+                eio_stream_socket *socket;
+                EIO_TRY(eio_import_stream(sw, fds[1], nullptr, &socket));
+                eio_err *result = eio_flow_copy_string("x", &socket->flow.sink);
+                if (!eio_err_catch(&result, &eio_err_net_connection_reset))
+                    return eio_err_failure("not Connection_reset");
+                if (SigpipeIsPending())
+                    return eio_err_failure("the signal is pending");
+            }
+            return nullptr;
+        });
+        eioi_fault_hook = nullptr;
+        if (err != nullptr)
+            return 1;
+        sigset_t mask;
+        pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+        return eioi_sigpipe_rwf() != 0 ? 2 : sigismember(&mask, SIGPIPE) ? 3 : 0;
+    }
+};
+EIO_ON_REAL_BACKENDS(OldKernelSigpipeDeathTest);
+
+TEST_P(OldKernelSigpipeDeathTest, TheSignalIsBlockedAndTakenAwayInstead) {
+    GTEST_FLAG_SET(death_test_style,
+                   "threadsafe"); // what the kernel knows is asked once in a process
+    EXPECT_EXIT(exit(Exercise()), ::testing::ExitedWithCode(0), "");
 }
 
 TEST_P(SigpipeTest, WritingToASocketWhosePeerIsGoneIsAnErrorOnly) {
@@ -56,7 +102,7 @@ TEST_P(SigpipeTest, WritingToASocketWhosePeerIsGoneIsAnErrorOnly) {
         EXPECT_ERR(eio_sink_writev(&a->flow.sink, two, 2), &eio_err_net_connection_reset);
         return nullptr;
     }));
-    EXPECT_FALSE(IsPending());
+    EXPECT_FALSE(SigpipeIsPending());
 }
 
 TEST_P(SigpipeTest, ALoopLeavesTheSignalsMaskAndDispositionAsTheyWere) {

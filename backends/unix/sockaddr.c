@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: ISC
 
-// Theory. A Unix address is its bytes and their number: unnamed (no bytes), abstract (the first byte is NUL, and every
-// byte counts, later NULs too), or a path (then the system counts a NUL behind it, and stops at the first one it finds).
-// So lengths go in and out explicitly, and nothing here looks for a terminator but in a path.
+// Theory. A Unix address is its bytes and their number: unnamed (no bytes), abstract (the first
+// byte is NUL, and every byte counts, later NULs too), or a path (then the system counts a NUL
+// behind it, and stops at the first one it finds). So lengths go in and out explicitly, and nothing
+// here looks for a terminator but in a path.
 
 #include "backends/unix/sockaddr.h"
 

@@ -20,8 +20,8 @@ struct eioi_os_addr {
 /** Errors: Invalid_argument for what is no address. */
 EIO_MUST_USE eio_err *eioi_sockaddr_to_os(const eio_sockaddr *addr, struct eioi_os_addr *out);
 /**
- * The address that the system gave; `ip_kind` is what an IP address is of, as the system doesn't say. Length 0 is an
- * unnamed Unix peer.
+ * The address that the system gave; `ip_kind` is what an IP address is of, as the system doesn't
+ * say. Length 0 is an unnamed Unix peer.
  */
 EIO_MUST_USE eio_err *eioi_sockaddr_of_os(const struct sockaddr_storage *storage, socklen_t len,
                                           eio_sockaddr_kind ip_kind, eio_sockaddr *out);

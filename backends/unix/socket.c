@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: ISC
 
-// Theory. Between bind(2) and the closing of the descriptor a path is in the file system, and exactly one party removes
-// it: bind's failure path here, or the eio_fd, which gets the record as soon as the file is known to be ours. A path that
-// somebody else serves is never touched, since a failed bind has made nothing.
+// Theory. Between bind(2) and the closing of the descriptor a path is in the file system, and
+// exactly one party removes it: bind's failure path here, or the eio_fd, which gets the record as
+// soon as the file is known to be ours. A path that somebody else serves is never touched, since a
+// failed bind has made nothing.
 //
-// A Unix socket is reachable the moment it is bound, so its permissions must be no wider than asked for from the start:
-// they are set on the socket before bind, which the kernel applies less umask's bits, and on the file after it.
+// A Unix socket is reachable the moment it is bound, so its permissions must be no wider than asked
+// for from the start: they are set on the socket before bind, which the kernel applies less umask's
+// bits, and on the file after it.
 
 #include "backends/unix/socket.h"
 
@@ -20,8 +22,12 @@
 eio_err *eioi_socket_new(int family, int type, int *out_fd) {
     const struct eioi_io_ops *ops = NULL;
     EIO_TRY(eioi_io_ops_current("socket", &ops));
-    int flags = SOCK_CLOEXEC | (ops->wants_nonblock ? SOCK_NONBLOCK : 0);
-    int fd = EIOI_SYS(socket, socket(family, type | flags, 0));
+    type |= SOCK_CLOEXEC | (ops->wants_nonblock ? SOCK_NONBLOCK : 0);
+    int fd = EIOI_SYS(socket, socket(family, type, 0));
+    if (fd < 0 && errno == EMFILE && ops->flush != NULL) {
+        ops->flush(eioi_backend());
+        fd = EIOI_SYS(socket, socket(family, type, 0));
+    }
     if (fd < 0)
         return eioi_err_of_errno(errno, "socket");
     *out_fd = fd;

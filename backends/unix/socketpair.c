@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: ISC
 
-// Theory. Both shells are made first; then the two descriptors come at once, and each has its owner.
+// Theory. Both shells are made first; then the two descriptors come at once, and each has its
+// owner.
 
 #include <errno.h>
 #include <sys/socket.h>

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: ISC
 
-// Theory. A program may be started with a standard descriptor closed; the first file or socket that it opens then gets
-// that number. So whether it is open is decided here, at the start, once: a closed one is number -1 for ever, and what
-// the program prints to its closed stdout can't end up in one of its sockets. The backend's own descriptors come before
-// that decision, and therefore avoid these numbers.
+// Theory. A program may be started with a standard descriptor closed; the first file or socket that
+// it opens then gets that number. So whether it is open is decided here, at the start, once: a
+// closed one is number -1 for ever, and what the program prints to its closed stdout can't end up
+// in one of its sockets. The backend's own descriptors come before that decision, and therefore
+// avoid these numbers.
 
 #include "backends/unix/std_stream.h"
 

@@ -15,7 +15,8 @@ using namespace eio_test;
 
 class StdStreamTest : public RealTest {
   protected:
-    /// Runs `f(sw, env)` with number 0 being `fd` (-1: closed), and looks whether the file's flags are as before.
+    /// Runs `f(env)` with number 0 being `fd` (-1: closed), and looks whether the file's flags are
+    /// as before.
     void WithStdin(int fd, const std::function<eio_err *(const eio_env *)> &f) {
         int saved = dup(0);
         int flags = fd < 0 ? 0 : fcntl(fd, F_GETFL);

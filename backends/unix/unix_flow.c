@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: ISC
 
-// Theory. A shell goes through: new (no descriptor, no switch) -> open (attached) -> closed -> freed. Close leaves the
-// shell, so that late use is an error; the switch's end and `eio_flow_free` free it. A fiber that is inside an operation
-// meanwhile holds a share of the descriptor, and the memory goes with the last share; so after an operation nothing of
-// the flow may be touched but through that share: `reading` and `writing` live in the eio_fd and are cleared before it
-// is given back.
+// Theory. A shell goes through: new (no descriptor, no switch) -> open (attached) -> closed ->
+// freed. Close leaves the shell, so that late use is an error; the switch's end and `eio_flow_free`
+// free it. A fiber that is inside an operation meanwhile holds a share of the descriptor, and the
+// memory goes with the last share; so after an operation nothing of the flow may be touched but
+// through that share: `reading` and `writing` live in the eio_fd and are cleared before it is given
+// back.
 //
 // One reader and one writer at a time: the order of two readers' bytes would be nobody's intention.
 
@@ -45,7 +46,7 @@ static struct eioi_stream *of_sink(eio_sink *sink) {
 }
 
 static eio_err *start_reading(eio_fd *fd) {
-    int number;
+    int number = -1;
     EIO_TRY(eioi_fd_hold(fd, "readv", &number));
     EIO_ASSERT(!fd->reading, "two fibers read one flow at a time");
     fd->reading = true;
@@ -107,7 +108,7 @@ static eio_err *unix_single_write(eio_sink *sink, const eio_slice *slices, size_
                .iov_count = n < IOV_MAX ? (int)n : IOV_MAX},
     };
     int32_t res = 0;
-    int number;
+    int number = -1;
     EIO_TRY(eioi_fd_hold(fd, "writev", &number));
     EIO_ASSERT(!fd->writing, "two fibers write one flow at a time");
     fd->writing = true;
@@ -124,7 +125,7 @@ static eio_err *unix_shutdown(eio_flow *flow, eio_shutdown how) {
                                [EIO_SHUTDOWN_SEND] = SHUT_WR,
                                [EIO_SHUTDOWN_ALL] = SHUT_RDWR};
     eio_fd *fd = &of_flow(flow)->fd;
-    int number;
+    int number = -1;
     EIO_TRY(eioi_fd_hold(fd, "shutdown", &number));
     int errnum = EIOI_SYS(shutdown, shutdown(number, hows[how])) == 0 ? 0 : errno;
     eioi_fd_unhold(fd);

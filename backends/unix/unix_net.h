@@ -3,8 +3,8 @@
 #define EIO_UNIX_NET_H
 
 /*
- * Networks of real sockets keep that in their types: what they make has a descriptor, without a cast or a lookup that
- * could fail. Each type has the generic one as its first member.
+ * Networks of real sockets keep that in their types: what they make has a descriptor, without a
+ * cast or a lookup that could fail. Each type has the generic one as its first member.
  *
  *     eio_unix_listener *listener;
  *     EIO_TRY(eio_unix_listen(env->net, sw, &addr, NULL, &listener));

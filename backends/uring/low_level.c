@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: ISC
 
-// Theory. `perform` is: look whether the fiber is cancelled; take a share of the descriptor, so that its number stays
-// what it is; run the operation to its completion; give the share back; say what came of it. A result that is one (not
-// negative) is returned whatever happened meanwhile: bytes were moved, or a connection was made. Without one, the reason
-// for it is looked for where it would be: the fiber's context, then the descriptor. A completion that has neither reason
-// (a signal in a worker thread, a descriptor whose owner made it O_NONBLOCK) is no answer, and the operation is run again.
+// Theory. `perform` is: look whether the fiber is cancelled; take a share of the descriptor, so
+// that its number stays what it is; run the operation to its completion; give the share back; say
+// what came of it. A result that is one (not negative) is returned whatever happened meanwhile:
+// bytes were moved, or a connection was made. Without one, the reason for it is looked for where it
+// would be: the fiber's context, then the descriptor. A completion that has neither reason (a
+// signal in a worker thread, a descriptor whose owner made it O_NONBLOCK) is no answer, and the
+// operation is run again.
 
 #include <errno.h>
 #include <poll.h>
@@ -64,7 +66,8 @@ static void prepare_read(struct io_op *self, struct io_uring_sqe *sqe) {
 }
 
 static void prepare_write(struct io_op *self, struct io_uring_sqe *sqe) {
-    // WAITALL: the kernel itself goes on after a short send, where it would otherwise take another turn of the loop.
+    // WAITALL: the kernel itself goes on after a short send, where it would otherwise take another
+    // turn of the loop.
     enum { SEND_FLAGS = MSG_NOSIGNAL | MSG_WAITALL };
     const struct eioi_io *io = self->io;
     const struct iovec *iov = io->rw.iov;
@@ -215,4 +218,5 @@ static void uring_close_later(void *backend, int fd) {
 const struct eioi_io_ops eioi_uring_io_ops = {
     .perform = uring_perform,
     .close_later = uring_close_later,
+    .flush = eioi_uring_flush,
 };

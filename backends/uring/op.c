@@ -1,23 +1,27 @@
 // SPDX-License-Identifier: ISC
 
-// Theory. An operation's record is in the frame of the fiber that waits for it, and its address is its user_data. The
-// kernel may write to the frame until the operation's own completion, so the fiber is not woken before that one was
-// taken. Cancelling changes nothing in this: it only asks.
+// Theory. An operation's record is in the frame of the fiber that waits for it, and its address is
+// its user_data. The kernel may write to the frame until the operation's own completion, so the
+// fiber is not woken before that one was taken. Cancelling changes nothing in this: it only asks.
 //
-// A cancel request names its target by user_data, so it must never be carried out when another operation has come to
-// live at the same address. It can't be:
-//   1. There is at most one request for an operation at a time, and it is made only between the making of the operation's
-//      submission entry and the taking of its completion. Entries are carried out in the order in which they are queued,
-//      so it is carried out after its target was started, never before.
-//   2. A request that has no entry yet (the queue is full) is an operation's place in a list, out of which the operation
-//      is taken when it completes.
-//   3. When a request has its entry, the fiber is not woken before the request's own completion was taken, too.
-// So from the making of a request's entry to its completion the record stands where it stood, and the name means it.
+// A cancel request names its target by user_data, so it must never be carried out when another
+// operation has come to live at the same address. It can't be:
+//   1. There is at most one request for an operation at a time, and it is made only between the
+//      making of the operation's submission entry and the taking of its completion. Entries are
+//      carried out in the order in which they are queued, so it is carried out after its target was
+//      started, never before.
+//   2. A request that has no entry yet (the queue is full) is an operation's place in a list, out
+//      of which the operation is taken when it completes.
+//   3. When a request has its entry, the fiber is not woken before the request's own completion was
+//      taken, too.
+// So from the making of a request's entry to its completion the record stands where it stood, and
+// the name means it.
 //
-// Nor can a request be lost: with the queue full it waits in `starved_cancels`, which goes before everything else when
-// entries are free again; if the kernel says that the target can't be stopped now (EALREADY: a worker thread has it) or
-// isn't there (it is between two states, or its completion is on the way) and no completion comes, it is repeated. An
-// operation that hasn't even an entry is taken off `starved`, and the kernel never hears of it.
+// Nor can a request be lost: with the queue full it waits in `starved_cancels`, which goes before
+// everything else when entries are free again; if the kernel says that the target can't be stopped
+// now (EALREADY: a worker thread has it) or isn't there (it is between two states, or its
+// completion is on the way) and no completion comes, it is repeated. An operation that hasn't even
+// an entry is taken off `starved`, and the kernel never hears of it.
 //
 //            start        entry made         completion
 //   (new) ---------> STARVED -----> STARTED ------------> DONE

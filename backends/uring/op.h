@@ -2,7 +2,8 @@
 #ifndef EIO_URING_OP_H
 #define EIO_URING_OP_H
 
-// One operation in the kernel, of one fiber, in that fiber's frame. See the theory at the head of op.c.
+// One operation in the kernel, of one fiber, in that fiber's frame. See the theory at the head of
+// op.c.
 
 #include <stdint.h>
 
@@ -24,22 +25,24 @@ enum eioi_op_cancel {
     EIOI_CANCEL_STARVED,  // on uring->starved_cancels: waits for a submission entry
     EIOI_CANCEL_SENT,     // has one; its answer hasn't been taken
     EIOI_CANCEL_ANSWERED, // it found the operation, whose completion must come
-    EIOI_CANCEL_AGAIN, // on uring->again: it didn't find or couldn't stop the operation, and is repeated
+    EIOI_CANCEL_AGAIN,    // on uring->again: didn't find or couldn't stop it, and is repeated
 };
 
 struct eioi_op {
     struct eioi_waiter waiter;
     struct eioi_uring *uring;
     eioi_op_prepare_fn *prepare;
-    struct eioi_list
-        node;         // in the list that `state` or `cancel` names; an operation is never in two
-    int32_t res;      // valid once done: the completion's result, a count or -errno
-    int32_t injected; // tests: the errno that stands for the result; 0: none
-    uint8_t state;    // enum eioi_op_state
-    uint8_t cancel;   // enum eioi_op_cancel
+    struct eioi_list node; // in the list that `state` or `cancel` names; never in two
+    int32_t res;           // valid once done: the completion's result, a count or -errno
+    int32_t injected;      // tests: the errno that stands for the result; 0: none
+    uint8_t state;         // enum eioi_op_state
+    uint8_t cancel;        // enum eioi_op_cancel
 };
 
-/** Says what the next run is: `what` and `fd` are for dumps, `fault` is the fault point of its result. */
+/**
+ * Says what the next run is: `what` and `fd` are for dumps, `fault` is the fault point of its
+ * result.
+ */
 struct eioi_op_spec {
     eioi_op_prepare_fn *prepare;
     const char *what;
@@ -50,7 +53,10 @@ struct eioi_op_spec {
 /** Starts the operation, waits for it, and returns its result; -ECANCELED may have any reason. */
 int32_t eioi_op_run(struct eioi_op *self, struct eioi_uring *uring,
                     const struct eioi_op_spec *spec);
-/** Asks the running operation to end soon, with a result or without. Idempotent; nothing happens when it is over. */
+/**
+ * Asks the running operation to end soon, with a result or without. Idempotent; nothing happens
+ * when it is over.
+ */
 void eioi_op_cancel(struct eioi_op *self);
 
 /** For the loop: the operation's completion. */
@@ -59,9 +65,15 @@ void eioi_op_completed(struct eioi_op *self, int32_t res);
 void eioi_op_cancel_answered(struct eioi_op *self, int32_t res);
 /** For the loop: its submission entry was taken back; `self` gets `res` as its result. */
 void eioi_op_taken_back(struct eioi_op *self, int32_t res);
-/** For the loop: the submission entry of its cancel request was taken back, and has to be made again. */
+/**
+ * For the loop: the submission entry of its cancel request was taken back, and has to be made
+ * again.
+ */
 void eioi_op_cancel_taken_back(struct eioi_op *self);
-/** For the loop: gives submission entries to those who wait for one: cancel requests first, then operations. */
+/**
+ * For the loop: gives submission entries to those who wait for one: cancel requests first, then
+ * operations.
+ */
 void eioi_op_feed(struct eioi_uring *uring);
 /** For the loop: every cancel request that is to be repeated waits for a submission entry. */
 void eioi_op_repeat_cancels(struct eioi_uring *uring);

@@ -25,7 +25,7 @@ TEST_F(OpTest, ACancelledContextReturnsAtOnceAndLeavesTheKernelAlone) {
                 return nullptr;
             }));
             eio_cancel_cancel(cc, eio_err_failure("stop"));
-            Faults faults;
+            FaultPlan faults;
             EXPECT_ERR_TEXT(pair.Read(), "Cancelled: Failure(\"stop\")");
             EXPECT_EQ(faults.Count("io_uring_enter"), 0);
             EXPECT_FALSE(other_ran) << "it didn't suspend";
@@ -67,7 +67,8 @@ TEST_F(OpTest, AResultThatIsThereBeforeTheCancelIsReturned) {
             return Both([&] { return second.Read(&text); },
                         [&]() -> eio_err * {
                             EIO_TRY(eioi_sleep_until(eioi_now() + 1000000));
-                            // Both completions are taken in one go; ours, the first, resumes us first.
+                            // Both completions are taken in one go; ours, the first, resumes us
+                            // first.
                             EXPECT_OK(Both([&] { return first.Read(); },
                                            [&]() -> eio_err * {
                                                EIO_TRY(eioi_sleep_until(eioi_now() + 1000000));
@@ -138,7 +139,7 @@ TEST_F(OpTest, OperationsFarBeyondTheQueueAllCompleteInOrder) {
 TEST_F(OpTest, TenThousandOperationsTimeOutAtOnceWithEightEntries) {
     EXPECT_OK(EvalUring(
         [](eio_switch *sw) -> eio_err * {
-            const int N = kSanitized ? 2000 : 10000;
+            const int N = static_cast<int>(HowMany(kFibers));
             HalfRaw pair;
             EIO_TRY(pair.Open(sw));
             int cancelled = 0;
@@ -164,7 +165,7 @@ TEST_F(OpTest, AnOperationThatNeverGotAnEntryIsCancelledWithoutTheKernel) {
     EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
         HalfRaw pair;
         EIO_TRY(pair.Open(sw));
-        Faults faults;
+        FaultPlan faults;
         faults.Fail("uring_sqe_full", ENOSPC, 1, 1000);
         return CancelSub([&](eio_cancel *cc) -> eio_err * {
             return Both(
@@ -184,7 +185,7 @@ TEST_F(OpTest, ACancelRequestThatFindsTheQueueFullIsMadeLater) {
     EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
         HalfRaw pair;
         EIO_TRY(pair.Open(sw));
-        Faults faults;
+        FaultPlan faults;
         return CancelSub([&](eio_cancel *cc) -> eio_err * {
             return Both(
                 [&]() -> eio_err * {
@@ -205,7 +206,7 @@ TEST_F(OpTest, ACompletionBeforeTheStarvedCancelRequestIsAResult) {
     EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
         HalfRaw pair;
         EIO_TRY(pair.Open(sw));
-        Faults faults;
+        FaultPlan faults;
         std::string text;
         EXPECT_OK(CancelSub([&](eio_cancel *cc) -> eio_err * {
             return Both([&]() -> eio_err * { return pair.Read(&text); },
@@ -227,7 +228,8 @@ TEST_F(OpTest, AnOperationInTheSameFrameIsNotHitByItsPredecessorsCancel) {
         HalfRaw pair;
         EIO_TRY(pair.Open(sw));
         for (int i = 0; i < 500; i++) {
-            // The cancelled read's frame is used again at once by the protected one, which must get its data.
+            // The cancelled read's frame is used again at once by the protected one, which must get
+            // its data.
             std::string text;
             bool cancelled = false;
             EXPECT_OK(CancelSub([&](eio_cancel *cc) -> eio_err * {
@@ -260,7 +262,7 @@ TEST_F(OpTest, ASignalledOrSpuriouslyCancelledOperationIsRunAgain) {
             HalfRaw pair;
             EIO_TRY(pair.Open(sw));
             pair.Send("x");
-            Faults faults;
+            FaultPlan faults;
             faults.Fail("cqe_read", errnum);
             std::string text;
             EIO_TRY(pair.Read(&text));
@@ -276,7 +278,7 @@ TEST_F(OpTest, AFailedCompletionReachesTheCaller) {
     EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
         HalfRaw pair;
         EIO_TRY(pair.Open(sw));
-        Faults faults;
+        FaultPlan faults;
         faults.Fail("cqe_read", ECONNRESET);
         EXPECT_ERR(pair.Read(), &eio_err_net_connection_reset);
         faults.Fail("cqe_write", ENOMEM);
@@ -284,6 +286,51 @@ TEST_F(OpTest, AFailedCompletionReachesTheCaller) {
         EXPECT_EQ(eio_err_errno(err), ENOMEM);
         eio_err_drop(err);
         return nullptr;
+    }));
+}
+
+TEST_F(OpTest, AFailedAcceptKeepsItsNumberAndGetsItsLine) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        eio_unix_net net;
+        eio_unix_net_init(&net, nullptr);
+        eio_sockaddr addr = eio_sockaddr_tcp(eio_ip_v4_loopback(), 0);
+        eio_listener *listener;
+        eio_stream_socket *server, *client;
+        EIO_TRY(eio_net_listen(&net.net, sw, &addr, nullptr, &listener));
+        EIO_TRY(eio_listener_addr(listener, &addr));
+        EIO_TRY(eio_net_connect(&net.net, sw, &addr, nullptr, &client));
+        for (int errnum : {EMFILE, ENFILE, ENOBUFS, ENOMEM, ECONNABORTED, EPROTO}) {
+            FaultPlan faults;
+            faults.Fail("cqe_accept", errnum);
+            eio_err *err = eio_listener_accept(listener, sw, &server, nullptr);
+            EXPECT_EQ(eio_err_errno(err), errnum);
+            EXPECT_NE(Text(err).find("  accepting a connection"), std::string::npos);
+            eio_err_drop(err);
+        }
+        return eio_listener_accept(listener, sw, &server, nullptr);
+    }));
+}
+
+TEST_F(OpTest, AQueuedCloseMakesRoomWhenDescriptorsRunOut) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        eio_unix_net net;
+        eio_unix_net_init(&net, nullptr);
+        eio_sockaddr addr = eio_sockaddr_tcp(eio_ip_v4_loopback(), 0);
+        eio_listener *listener;
+        eio_stream_socket *client;
+        EIO_TRY(eio_net_listen(&net.net, sw, &addr, nullptr, &listener));
+        EIO_TRY(eio_listener_addr(listener, &addr));
+        EIO_TRY(eio_net_connect(&net.net, sw, &addr, nullptr, &client));
+        struct rlimit old, limit;
+        EXPECT_EQ(getrlimit(RLIMIT_NOFILE, &old), 0);
+        int next = dup(0);
+        close(next);
+        limit = {static_cast<rlim_t>(next), old.rlim_max}; // none left
+        EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        eio_flow_free(&client->flow);
+        eio_err *err = eio_net_connect(&net.net, sw, &addr, nullptr, &client);
+        EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &old), 0);
+        return err;
     }));
 }
 

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: ISC
 
 // Theory. A ring is opened with the best set of flags that the kernel knows:
-//   SINGLE_ISSUER | DEFER_TASKRUN (6.1): completions are made only inside our own system calls, so the kernel never
-//     interrupts a running fiber for one; TASKRUN_FLAG tells by a load that there are some.
+//   SINGLE_ISSUER | DEFER_TASKRUN (6.1): completions are made only inside our own system calls, so
+//     the kernel never interrupts a running fiber for one; TASKRUN_FLAG tells by a load that there
+//     are some.
 //   COOP_TASKRUN (5.19): the next best.
 //   neither.
-// EINVAL says that a flag isn't known; ENOMEM (locked memory, before 5.12) that the queues are too large. A kernel that
-// has the flags but lacks a feature or an operation that we can't do without is refused here, so that nothing has to be
-// checked later.
+// EINVAL says that a flag isn't known; ENOMEM (locked memory, before 5.12) that the queues are too
+// large. A kernel that has the flags but lacks a feature or an operation that we can't do without
+// is refused here, so that nothing has to be checked later.
 //
-// The library's own submit functions aren't used: they loop, swallow errors and read the clock in ways that differ from
-// version to version. Publishing entries is one store, entering is one call, and the loop above decides the rest.
+// The library's own submit functions aren't used: they loop, swallow errors and read the clock in
+// ways that differ from version to version. Publishing entries is one store, entering is one call,
+// and the loop above decides the rest.
 
 #include "backends/uring/ring.h"
 
@@ -102,9 +104,30 @@ static eio_err *why(int errnum) {
 
 // Setting up
 
+// The library maps and unmaps rings by system calls that TSan doesn't see. So it has to be told that
+// a ring comes after those that were unmapped before it, at whose address it may stand.
+#ifdef EIOI_TSAN
+static char ring_addresses; // stands for them all
+#endif
+
+static void tell_tools_mapped(void) {
+#ifdef EIOI_TSAN
+    __tsan_acquire(&ring_addresses);
+#endif
+}
+
+static void unmap(struct io_uring *io) {
+#ifdef EIOI_TSAN
+    __tsan_release(&ring_addresses);
+#endif
+    io_uring_queue_exit(io);
+}
+
 static int set_up(struct io_uring *io, unsigned entries, unsigned flags) {
     struct io_uring_params params = {.flags = flags, .cq_entries = entries * EIOI_RING_CQ_FACTOR};
-    return EIOI_FAULT(io_uring_setup) ? -errno : io_uring_queue_init_params(entries, io, &params);
+    int rc = EIOI_FAULT(io_uring_setup) ? -errno : io_uring_queue_init_params(entries, io, &params);
+    tell_tools_mapped();
+    return rc;
 }
 
 /** 0 or -errno; then the ring is closed. */
@@ -115,7 +138,7 @@ static int move_above_std(struct io_uring *io) {
     int rc = fd < 0 ? -errno : 0;
     io->ring_fd = io->enter_ring_fd = fd;
     if (rc < 0)
-        io_uring_queue_exit(io);
+        unmap(io);
     return rc;
 }
 
@@ -153,7 +176,10 @@ static eio_err *check_operations(struct io_uring *io) {
     return NULL;
 }
 
-/** Slot i of the queue is entry i, for ever; some versions of the library fill this in at each submission only. */
+/**
+ * Slot i of the queue is entry i, for ever; some versions of the library fill this in at each
+ * submission only.
+ */
 static void fill_array(struct io_uring *io) {
 #ifdef IORING_SETUP_NO_SQARRAY
     if (io->flags & IORING_SETUP_NO_SQARRAY)
@@ -175,7 +201,7 @@ eio_err *eioi_ring_open(struct eioi_ring *self, unsigned entries) {
     if (err == NULL)
         err = check_operations(&self->io);
     if (err != NULL) {
-        io_uring_queue_exit(&self->io);
+        unmap(&self->io);
         return err;
     }
     fill_array(&self->io);
@@ -184,7 +210,7 @@ eio_err *eioi_ring_open(struct eioi_ring *self, unsigned entries) {
 }
 
 void eioi_ring_close(struct eioi_ring *self) {
-    io_uring_queue_exit(&self->io);
+    unmap(&self->io);
 }
 
 // Using it

@@ -2,7 +2,8 @@
 #ifndef EIO_URING_RING_H
 #define EIO_URING_RING_H
 
-// The pair of queues shared with the kernel, and the one system call on them. Knows nothing of fibers and operations.
+// The pair of queues shared with the kernel, and the one system call on them. Knows nothing of
+// fibers and operations.
 
 #include <liburing.h>
 #include <stdbool.h>
@@ -19,8 +20,7 @@ enum {
 
 struct eioi_ring {
     struct io_uring io;
-    bool
-        deferred; // IORING_SETUP_DEFER_TASKRUN: completions are made inside the system call only (kernel 6.1)
+    bool deferred; // IORING_SETUP_DEFER_TASKRUN: completions are made inside our calls only
 };
 
 /** Errors: Failure, its text saying why and the likely cause. */
@@ -50,12 +50,16 @@ static inline bool eioi_ring_has_hidden(const struct eioi_ring *self) {
 }
 
 /**
- * io_uring_enter(2): submits everything queued, and makes hidden completions visible; `wait`: until there is one, or for
- * `timeout` (NULL: no limit). Returns how many entries the kernel took, or -errno.
+ * io_uring_enter(2): submits everything queued, and makes hidden completions visible; `wait`: until
+ * there is one, or for `timeout` (NULL: no limit). Returns how many entries the kernel took, or
+ * -errno.
  */
 int eioi_ring_enter(struct eioi_ring *self, unsigned submit, bool wait,
                     struct __kernel_timespec *timeout);
-/** Takes back the newest entry that the kernel hasn't taken, and copies it to `out`; false when there is none. */
+/**
+ * Takes back the newest entry that the kernel hasn't taken, and copies it to `out`; false when
+ * there is none.
+ */
 bool eioi_ring_take_back(struct eioi_ring *self, struct io_uring_sqe *out);
 
 #endif

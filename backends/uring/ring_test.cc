@@ -28,7 +28,7 @@ class RingTest : public EioTest {
 };
 
 TEST_F(RingTest, ARefusalSaysWhatMayHaveRefused) {
-    Faults faults;
+    FaultPlan faults;
     faults.Fail("io_uring_setup", EPERM);
     EXPECT_NE(CreateError().find("not permitted ("), std::string::npos);
     faults.Fail("io_uring_setup", ENOSYS);
@@ -42,7 +42,7 @@ TEST_F(RingTest, ARefusalSaysWhatMayHaveRefused) {
 }
 
 TEST_F(RingTest, EachStepOfCreationGivesBackThoseBefore) {
-    Faults faults;
+    FaultPlan faults;
     faults.Fail("eventfd", EMFILE);
     EXPECT_NE(CreateError().find("eventfd: Too many open files"), std::string::npos);
     faults.Fail("io_uring_register", EINVAL);
@@ -51,7 +51,7 @@ TEST_F(RingTest, EachStepOfCreationGivesBackThoseBefore) {
 
 TEST_F(RingTest, AKernelWithoutTheNewestFlagsWillDo) {
     for (int unknown_sets : {1, 2}) {
-        Faults faults;
+        FaultPlan faults;
         faults.Fail("io_uring_setup", EINVAL, 1, unknown_sets);
         ExpectWorks();
         EXPECT_EQ(faults.Count("io_uring_setup"), unknown_sets + 1);
@@ -59,7 +59,7 @@ TEST_F(RingTest, AKernelWithoutTheNewestFlagsWillDo) {
 }
 
 TEST_F(RingTest, WithLittleMemoryTheQueuesAreSmaller) {
-    Faults faults;
+    FaultPlan faults;
     faults.Fail("io_uring_setup", ENOMEM, 1, 2); // 256 and 128
     ExpectWorks();
     EXPECT_EQ(faults.Count("io_uring_setup"), 3);

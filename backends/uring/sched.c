@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: ISC
 
-// Theory. One system call a turn: it submits everything that was queued since the last one, and waits if the loop has
-// nothing else to do. With fibers ready it is made only when there is something queued, or the kernel says (by a flag in
-// shared memory) that it has completions which it would only show inside a call. All completions there are, are taken in
-// one go: each marks its wait as done, and runs nothing.
+// Theory. One system call a turn: it submits everything that was queued since the last one, and
+// waits if the loop has nothing else to do. With fibers ready it is made only when there is
+// something queued, or the kernel says (by a flag in shared memory) that it has completions which
+// it would only show inside a call. All completions there are, are taken in one go: each marks its
+// wait as done, and runs nothing.
 //
 // What enter may say, and what is done:
 //   a count, maybe short   the rest stays queued for the next turn (the kernel doesn't wait then)
 //   ETIME, EINTR           the turn is over; the scheduler looks at its clock and comes again
 //   EBUSY                  completions that found no room must be taken first: fetch them
-//   EAGAIN, ENOMEM         no memory for a request: take completions, then wait up to 1 ms without submitting; after a
-//                          second of it, what is queued fails with ENOMEM
+//   EAGAIN, ENOMEM         no memory for a request: take completions, then wait up to 1 ms without
+//                          submitting; after a second of it, what is queued fails with ENOMEM
 //   EBADR                  the kernel has lost a completion: nothing is true any more, stop
 //   anything else          can't be: stop
-// A blocking call is made only when everything is queued (no operation waits for an entry), and the read of the wake-up
-// descriptor is armed, so that `poke` from another thread ends it.
+// A blocking call is made only when everything is queued (no operation waits for an entry), and the
+// read of the wake-up descriptor is armed, so that `poke` from another thread ends it.
 //
-// The ring is destroyed when nothing is in flight: the kernel may write to the memory of an operation until then.
+// The ring is destroyed when nothing is in flight: the kernel may write to the memory of an
+// operation until then.
 
 #include <errno.h>
 #include <string.h>
@@ -88,7 +90,10 @@ static void arm_wake(struct eioi_uring *self) {
     self->wake_armed = true;
 }
 
-/** Nothing queued could be submitted for a long time: gives up on it, but for what can't be given up. */
+/**
+ * Nothing queued could be submitted for a long time: gives up on it, but for what can't be given
+ * up.
+ */
 static void fail_queued(struct eioi_uring *self) {
     struct io_uring_sqe sqe;
     while (eioi_ring_take_back(&self->ring, &sqe)) {
@@ -171,7 +176,10 @@ static void enter_until(struct eioi_uring *self, int64_t deadline_ns) {
     entered(self, eioi_ring_enter(&self->ring, eioi_ring_queued(&self->ring), wait, timeout));
 }
 
-/** Sees to it that every operation and cancel request has an entry; false when the kernel takes no more now. */
+/**
+ * Sees to it that every operation and cancel request has an entry; false when the kernel takes no
+ * more now.
+ */
 static bool queue_all(struct eioi_uring *self) {
     for (;;) {
         eioi_op_feed(self);
@@ -191,6 +199,10 @@ static int64_t repeat_cancels(struct eioi_uring *self, int64_t deadline_ns) {
         return deadline_ns;
     }
     return deadline_ns < self->again_at ? deadline_ns : self->again_at;
+}
+
+void eioi_uring_flush(void *backend) {
+    enter_now(backend); // completions are left for the next poll
 }
 
 static enum eioi_poll_result uring_poll(void *backend, int64_t deadline_ns) {

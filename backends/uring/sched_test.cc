@@ -13,7 +13,7 @@ class UringSchedTest : public EioTest {};
 
 TEST_F(UringSchedTest, WithNothingToDoALookAtTheRingCostsNoSystemCall) {
     EXPECT_OK(EvalUring([](eio_switch *) -> eio_err * {
-        Faults faults;
+        FaultPlan faults;
         for (int i = 0; i < 10000; i++)
             EIO_TRY(eio_fiber_yield());
         EXPECT_EQ(faults.Count("io_uring_enter"), 0);
@@ -29,7 +29,7 @@ TEST_F(UringSchedTest, OneSystemCallATurnWhateverTheNumberOfOperations) {
             pairs.push_back(std::make_unique<HalfRaw>());
             EIO_TRY(pairs.back()->Open(sw));
         }
-        Faults faults;
+        FaultPlan faults;
         for (int round = 0; round < ROUNDS; round++) {
             for (auto &pair : pairs)
                 pair->Send("x");
@@ -102,7 +102,7 @@ TEST_F(UringSchedTest, WhatEnterMayAnswerIsSurvived) {
             EXPECT_OK(EvalUring([&](eio_switch *sw) -> eio_err * {
                 HalfRaw pair;
                 EIO_TRY(pair.Open(sw));
-                Faults faults;
+                FaultPlan faults;
                 faults.Fail("io_uring_enter", errnum, from, 3);
                 for (int i = 0; i < 3; i++) {
                     std::string text;
@@ -125,7 +125,7 @@ TEST_F(UringSchedTest, WithoutMemoryForLongAnOperationFailsAndTheLoopGoesOn) {
     EXPECT_OK(EvalUring([&](eio_switch *sw) -> eio_err * {
         HalfRaw pair;
         EIO_TRY(pair.Open(sw));
-        Faults faults;
+        FaultPlan faults;
         faults.Fail("io_uring_enter", EAGAIN, 1,
                     2000); // each refusal asks twice: to submit, and to wait
         eio_err *err = pair.Read();

@@ -13,7 +13,9 @@
 #include "backends/uring/uring.h"
 #include "fiber/base/list.h"
 
-/** The low bits of user_data say what a completion belongs to; the rest is a pointer, or a number. */
+/**
+ * The low bits of user_data say what a completion belongs to; the rest is a pointer, or a number.
+ */
 enum eioi_tag {
     EIOI_TAG_OP = 0,     // a struct eioi_op
     EIOI_TAG_CANCEL = 1, // the cancel request of a struct eioi_op
@@ -49,6 +51,8 @@ static inline uint64_t eioi_tagged(const void *ptr, enum eioi_tag tag) {
     return (uint64_t)(uintptr_t)ptr | (uint64_t)tag;
 }
 
+/** Submits what is queued, without waiting (sched.c). */
+void eioi_uring_flush(void *backend);
 /** The descriptor operations (low_level.c). */
 extern const struct eioi_io_ops eioi_uring_io_ops;
 /** `eioi_backend_ops.await_fd`. */

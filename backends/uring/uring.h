@@ -2,7 +2,8 @@
 #ifndef EIO_URING_URING_H
 #define EIO_URING_URING_H
 
-// The io_uring backend, as the start-up code sees it: one instance a domain, made, used and destroyed by one thread.
+// The io_uring backend, as the start-up code sees it: one instance a domain, made, used and
+// destroyed by one thread.
 
 #include "eio/err.h"
 #include "eio/macros.h"
@@ -12,12 +13,15 @@ EIO_BEGIN_DECLS
 
 struct eioi_uring;
 
-/** What `eioi_sched_run` gets beside the instance; its `io_ops` are those of backends/unix/low_level.h. */
+/**
+ * What `eioi_sched_run` gets beside the instance; its `io_ops` are those of
+ * backends/unix/low_level.h.
+ */
 extern const struct eioi_backend_ops eioi_uring_ops;
 
 /**
- * An instance for the calling thread. Errors: Failure, its text saying what is missing and the likely cause (then
- * another backend may do); Out_of_memory.
+ * An instance for the calling thread. Errors: Failure, its text saying what is missing and the
+ * likely cause (then another backend may do); Out_of_memory.
  */
 EIO_MUST_USE eio_err *eioi_uring_create(struct eioi_uring **out);
 /** As `eioi_uring_create`, with a submission queue of `entries` (a power of two). */

@@ -16,17 +16,11 @@
 #include "eio/unix_net.h"
 #include "fiber/base/fault.h"
 #include "fiber/sched.h"
+#include "tests/support/counts.h"
+#include "tests/support/faults.h"
 #include "tests/support/support.h"
 
 namespace eio_test {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#elif defined(__has_feature)
-constexpr bool kSanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
-#else
-constexpr bool kSanitized = false;
-#endif
 
 /// Runs `f(sw)` in a switch on an io_uring loop of `entries`; returns its error.
 template <class F> eio_err *EvalUring(F &&f, unsigned entries = 256) {
@@ -41,40 +35,31 @@ template <class F> eio_err *EvalUring(F &&f, unsigned entries = 256) {
     return err;
 }
 
-/// While it lives: counts the fault points by name, and makes some fail.
-class Faults {
+/// Faults by plan: which point fails, with what, and when.
+class FaultPlan {
   public:
-    Faults() {
-        hook_ = {Decide, this};
-        eioi_fault_hook = &hook_;
-    }
-    ~Faults() { eioi_fault_hook = nullptr; }
-    Faults(const Faults &) = delete;
-    Faults &operator=(const Faults &) = delete;
+    FaultPlan() : faults_([this](const std::string &name) { return Decide(name); }) {}
 
-    /// Makes point `name` fail with `errnum`, `times` times from its `from`th (counted from 1) on.
+    /// Makes point `name` fail with `errnum`, `times` times from its `from`th from now on.
     void Fail(const std::string &name, int errnum, int from = 1, int times = 1) {
-        rules_[name] = {errnum, from, from + times};
-        counts_[name] = 0;
+        rules_[name] = {errnum, from, from + times, 0};
     }
-    int Count(const std::string &name) { return counts_[name]; }
+    int Count(const std::string &name) { return faults_.Count(name); }
     void Clear() { rules_.clear(); }
 
   private:
     struct Rule {
-        int errnum, from, to;
+        int errnum, from, to, seen;
     };
-    static int Decide(void *arg, const char *name) {
-        auto *self = static_cast<Faults *>(arg);
-        int n = ++self->counts_[name];
-        auto rule = self->rules_.find(name);
-        if (rule == self->rules_.end() || n < rule->second.from || n >= rule->second.to)
+    int Decide(const std::string &name) {
+        auto rule = rules_.find(name);
+        if (rule == rules_.end())
             return 0;
-        return rule->second.errnum;
+        int n = ++rule->second.seen;
+        return n >= rule->second.from && n < rule->second.to ? rule->second.errnum : 0;
     }
-    struct eioi_fault_hook hook_;
-    std::map<std::string, int> counts_;
     std::map<std::string, Rule> rules_;
+    Faults faults_;
 };
 
 /// A flow on one end of a socket pair; the other end is a raw descriptor of the test's.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: ISC
-// What holds for every call that suspends, whenever it is cancelled: before it, while it waits, at the moment at which it
-// completes, and after. Nothing is lost and nothing happens twice: what one call didn't take, the next one gets.
+// What holds for every call that suspends, whenever it is cancelled: before it, while it waits, at
+// the moment at which it completes, and after. Nothing is lost and nothing happens twice: what one
+// call didn't take, the next one gets.
 
 #include "tests/conformance/op.h"
 #include "tests/support/any_run.h"
@@ -18,7 +19,8 @@ class CancelTest : public EioTest, public ::testing::WithParamInterface<OpRow> {
             GTEST_SKIP() << "no " << backend << " here: " << why_not;
     }
 
-    /// Runs `body(op, env)` with a fresh op. The mock's clock says what it does; that isn't looked at here.
+    /// Runs `body(op, env)` with a fresh op. The mock's clock says what it does; that isn't looked
+    /// at here.
     template <class F> void RunOp(F &&body) {
         auto main = [&](eio_switch *, const eio_env *env) -> eio_err * {
             std::unique_ptr<Op> op = GetParam().make();
@@ -29,13 +31,16 @@ class CancelTest : public EioTest, public ::testing::WithParamInterface<OpRow> {
             op->TearDown();
             return err;
         };
-        EXPECT_OK(GetParam().backend == "mock" ? EvalMockFull(main) : EvalOn(GetParam().backend.c_str(), main));
+        EXPECT_OK(GetParam().backend == "mock" ? EvalMockFull(main)
+                                               : EvalOn(GetParam().backend.c_str(), main));
         TakeTrace();
     }
 
     /// As `RunOp`, for ops that can be completed.
     template <class F> void RunCompletable(F &&body) {
-        RunOp([&](Op *op, const eio_env *env) -> eio_err * { return op->CanComplete() ? body(op, env) : nullptr; });
+        RunOp([&](Op *op, const eio_env *env) -> eio_err * {
+            return op->CanComplete() ? body(op, env) : nullptr;
+        });
     }
 
     /// Gives the loop time to bring about what was set off.
@@ -48,7 +53,8 @@ class CancelTest : public EioTest, public ::testing::WithParamInterface<OpRow> {
     /// How many completions nobody has taken.
     static eio_err *Outstanding(Op *op, const eio_env *env, int *out) {
         for (*out = 0;; ++*out) {
-            eio_err *err = TimeoutRun(eio_timeout_ns(env->mono_clock, 20 * EIO_MILLISECOND), [&] { return op->Run(); });
+            eio_err *err = TimeoutRun(eio_timeout_ns(env->mono_clock, 20 * EIO_MILLISECOND),
+                                      [&] { return op->Run(); });
             if (eio_err_catch(&err, &eio_err_timeout))
                 return nullptr;
             EIO_TRY(err);
@@ -259,17 +265,19 @@ TEST_P(CancelTest, ATimeOutOfAnyLengthLosesNothing) {
     RunCompletable([&](Op *op, const eio_env *env) -> eio_err * {
         int successes = 0, completes = 0;
         for (int i = 0; i < 12; i++) {
-            eio_err *err = TimeoutRun(eio_timeout_ns(env->mono_clock, i * 50 * EIO_MICROSECOND), [&] {
-                return Both([&] { return op->Run(); },
-                            [&]() -> eio_err * {
-                                eio_err_drop(Protect([&] {
-                                    return eio_mono_clock_sleep(env->mono_clock, 300 * EIO_MICROSECOND);
-                                }));
-                                op->Complete();
-                                completes++;
-                                return nullptr;
-                            });
-            });
+            eio_err *err =
+                TimeoutRun(eio_timeout_ns(env->mono_clock, i * 50 * EIO_MICROSECOND), [&] {
+                    return Both([&] { return op->Run(); },
+                                [&]() -> eio_err * {
+                                    eio_err_drop(Protect([&] {
+                                        return eio_mono_clock_sleep(env->mono_clock,
+                                                                    300 * EIO_MICROSECOND);
+                                    }));
+                                    op->Complete();
+                                    completes++;
+                                    return nullptr;
+                                });
+                });
             if (!eio_err_catch(&err, &eio_err_timeout))
                 Count(err, &successes);
         }
@@ -277,7 +285,8 @@ TEST_P(CancelTest, ATimeOutOfAnyLengthLosesNothing) {
             return nullptr;
         int outstanding;
         EIO_TRY(Outstanding(op, env, &outstanding));
-        // When the time was over the result of a call that succeeded was dropped with it, so it can't be counted.
+        // When the time was over the result of a call that succeeded was dropped with it, so it
+        // can't be counted.
         EXPECT_LE(successes + outstanding, completes);
         EXPECT_GE(successes + outstanding, 1);
         return nullptr;

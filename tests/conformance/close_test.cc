@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
-// What holds for every call on something that is closed: before it, while it waits, and at the moment it completes.
+// What holds for every call on something that is closed: before it, while it waits, and at the
+// moment it completes.
 
 #include "tests/conformance/op.h"
 #include "tests/support/any_run.h"
@@ -34,7 +35,8 @@ class CloseTest : public EioTest, public ::testing::WithParamInterface<OpRow> {
             op->TearDown();
             return err;
         };
-        EXPECT_OK(GetParam().backend == "mock" ? EvalMockFull(main) : EvalOn(GetParam().backend.c_str(), main));
+        EXPECT_OK(GetParam().backend == "mock" ? EvalMockFull(main)
+                                               : EvalOn(GetParam().backend.c_str(), main));
         TakeTrace();
     }
     /// `err` says that it was closed, with the call's name.
@@ -110,7 +112,9 @@ TEST_P(CloseTest, ClosedAndCancelledAtOnceItEnds) {
             return Both(
                 [&]() -> eio_err * {
                     eio_err *err = op->Run();
-                    EXPECT_TRUE(eio_err_is(err, &eio_err_closed) || eio_err_is(err, &eio_err_cancelled)) << Text(err);
+                    EXPECT_TRUE(eio_err_is(err, &eio_err_closed) ||
+                                eio_err_is(err, &eio_err_cancelled))
+                        << Text(err);
                     eio_err_drop(err);
                     return nullptr;
                 },

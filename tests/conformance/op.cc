@@ -32,14 +32,12 @@ namespace {
 enum class StreamKind { kMock, kUnix, kTcp, kPipe };
 
 /// Two connected flows. For pipes, `a` reads what `b` writes.
-eio_err *MakePair(StreamKind kind, eio_switch *sw, const eio_env *env, eio_stream_socket **a, eio_stream_socket **b) {
+eio_err *MakePair(StreamKind kind, eio_switch *sw, const eio_env *env, eio_stream_socket **a,
+                  eio_stream_socket **b) {
     switch (kind) {
-    case StreamKind::kMock:
-        return eio_mock_flow_pair(sw, 64, a, b);
-    case StreamKind::kUnix:
-        return eio_socketpair_stream(sw, a, b);
-    case StreamKind::kTcp:
-        return TcpPair(sw, env, a, b);
+    case StreamKind::kMock: return eio_mock_flow_pair(sw, 64, a, b);
+    case StreamKind::kUnix: return eio_socketpair_stream(sw, a, b);
+    case StreamKind::kTcp: return TcpPair(sw, env, a, b);
     case StreamKind::kPipe: {
         int fds[2];
         EXPECT_EQ(pipe2(fds, O_CLOEXEC), 0);
@@ -55,17 +53,17 @@ class ReadOp : public Op {
   public:
     enum Call { kSingleRead, kReadExact, kLend };
     ReadOp(StreamKind kind, Call call) : kind_(kind), call_(call) {}
-    eio_err *SetUp(eio_switch *sw, const eio_env *env) override { return MakePair(kind_, sw, env, &a_, &b_); }
+    eio_err *SetUp(eio_switch *sw, const eio_env *env) override {
+        return MakePair(kind_, sw, env, &a_, &b_);
+    }
     eio_err *Run() override {
         uint8_t byte;
         size_t got = 1;
         eio_slice lent;
         eio_source *source = &a_->flow.source;
         switch (call_) {
-        case kSingleRead:
-            return eio_source_single_read(source, eio_buf_of(&byte, 1), &got);
-        case kReadExact:
-            return eio_source_read_exact(source, eio_buf_of(&byte, 1));
+        case kSingleRead: return eio_source_single_read(source, eio_buf_of(&byte, 1), &got);
+        case kReadExact: return eio_source_read_exact(source, eio_buf_of(&byte, 1));
         case kLend:
             EIO_TRY(eio_source_lend(source, &lent));
             eio_source_release(source, 1);
@@ -113,7 +111,8 @@ class WriteOp : public Op {
     void Complete() override {
         if (kind_ == StreamKind::kMock) {
             uint8_t byte;
-            EXPECT_OK(Protect([&] { return eio_source_read_exact(&a_->flow.source, eio_buf_of(&byte, 1)); }));
+            EXPECT_OK(Protect(
+                [&] { return eio_source_read_exact(&a_->flow.source, eio_buf_of(&byte, 1)); }));
         } else {
             DrainRaw(eio_fd_of_flow(&a_->flow));
         }
@@ -191,7 +190,8 @@ class ConnectOp : public Op {
         });
     }
     void Complete() override {
-        // Room for one more. The listener is blocking or not, as the backend wants it; there is always one to accept.
+        // Room for one more. The listener is blocking or not, as the backend wants it; there is
+        // always one to accept.
         auto accept_one = [](void *, int fd) -> eio_err * {
             const int accepted = accept(fd, nullptr, nullptr);
             EXPECT_GE(accepted, 0) << strerror(errno);
@@ -200,8 +200,10 @@ class ConnectOp : public Op {
         };
         EXPECT_OK(eio_fd_use(eio_fd_of_listener(listener_), "test", accept_one, nullptr));
     }
-    bool CanComplete() const override { return !tcp_; } // TCP asks again after a second: too long for a test
-    bool Counts() const override { return false; }      // a cancelled one may have got into the queue
+    bool CanComplete() const override {
+        return !tcp_;
+    } // TCP asks again after a second: too long for a test
+    bool Counts() const override { return false; } // a cancelled one may have got into the queue
     void TearDown() override {
         for (int fd : clients_)
             close(fd);
@@ -359,16 +361,14 @@ class SleepOp : public Op {
     eio_err *Run() override {
         constexpr int64_t kLong = 3600 * EIO_SECOND;
         switch (call_) {
-        case kMono:
-            return eio_mono_clock_sleep(env_->mono_clock, kLong);
+        case kMono: return eio_mono_clock_sleep(env_->mono_clock, kLong);
         case kMonoUntil:
-            return eio_mono_clock_sleep_until(env_->mono_clock, eio_mono_clock_now(env_->mono_clock) + kLong);
-        case kWall:
-            return eio_clock_sleep(env_->clock, kLong);
+            return eio_mono_clock_sleep_until(env_->mono_clock,
+                                              eio_mono_clock_now(env_->mono_clock) + kLong);
+        case kWall: return eio_clock_sleep(env_->clock, kLong);
         case kWallUntil:
             return eio_clock_sleep_until(env_->clock, eio_clock_now(env_->clock) + kLong);
-        case kTimeout:
-            return eio_timeout_sleep(eio_timeout_ns(env_->mono_clock, kLong));
+        case kTimeout: return eio_timeout_sleep(eio_timeout_ns(env_->mono_clock, kLong));
         }
         return nullptr;
     }
@@ -409,7 +409,9 @@ class PromiseOp : public Op {
 
 class SemaphoreOp : public Op {
   public:
-    eio_err *SetUp(eio_switch *sw, const eio_env *) override { return eio_semaphore_create(sw, 0, &semaphore_); }
+    eio_err *SetUp(eio_switch *sw, const eio_env *) override {
+        return eio_semaphore_create(sw, 0, &semaphore_);
+    }
     eio_err *Run() override { return eio_semaphore_acquire(semaphore_); }
     void Complete() override { eio_semaphore_release(semaphore_); }
     bool InMemory() const override { return true; }
@@ -420,7 +422,9 @@ class SemaphoreOp : public Op {
 
 class StreamTakeOp : public Op {
   public:
-    eio_err *SetUp(eio_switch *sw, const eio_env *) override { return eio_stream_create(sw, 1000, &stream_); }
+    eio_err *SetUp(eio_switch *sw, const eio_env *) override {
+        return eio_stream_create(sw, 1000, &stream_);
+    }
     eio_err *Run() override {
         void *item;
         return eio_stream_take(stream_, &item);

@@ -2,8 +2,9 @@
 #ifndef EIO_TESTS_CONFORMANCE_OP_H
 #define EIO_TESTS_CONFORMANCE_OP_H
 
-// Each call of the API that suspends, as a row: how to make it wait, and how to let it end. What must hold for all of them
-// is tested once, in cancel_test.cc and close_test.cc, over every row and backend.
+// Each call of the API that suspends, as a row: how to make it wait, and how to let it end. What
+// must hold for all of them is tested once, in cancel_test.cc and close_test.cc, over every row and
+// backend.
 
 #include <functional>
 #include <memory>
@@ -15,7 +16,8 @@
 
 namespace eio_test {
 
-/// One call. Made, used and destroyed inside a loop; what it opens belongs to the switch of `SetUp`.
+/// One call. Made, used and destroyed inside a loop; what it opens belongs to the switch of
+/// `SetUp`.
 class Op {
   public:
     virtual ~Op() = default;
@@ -34,7 +36,8 @@ class Op {
     virtual void Close() {}
     /// What a call after the close is called in its error.
     virtual const char *Name() const { return ""; }
-    /// Not a call to the backend: what is there is had without a turn, and a cancelled fiber waits for one turn.
+    /// Not a call to the backend: what is there is had without a turn, and a cancelled fiber waits
+    /// for one turn.
     virtual bool InMemory() const { return false; }
     /// Gives back what no switch owns.
     virtual void TearDown() {}

@@ -21,7 +21,9 @@ namespace {
 struct RawAddr {
     struct sockaddr_storage storage;
     socklen_t len;
-    const struct sockaddr *get() const { return reinterpret_cast<const struct sockaddr *>(&storage); }
+    const struct sockaddr *get() const {
+        return reinterpret_cast<const struct sockaddr *>(&storage);
+    }
 };
 
 RawAddr Raw(const eio_sockaddr &addr) {
@@ -49,12 +51,13 @@ RawAddr Raw(const eio_sockaddr &addr) {
 
 } // namespace
 
-eio_err *Listen(eio_switch *sw, const eio_env *env, bool tcp, unsigned backlog, eio_listener **out) {
+eio_err *Listen(eio_switch *sw, const eio_env *env, bool tcp, unsigned backlog,
+                eio_listener **out) {
     static std::atomic<int> serial{0};
     eio_sockaddr addr = eio_sockaddr_tcp(eio_ip_v4_loopback(), 0);
     if (!tcp) {
-        const std::string name = std::string(1, '\0') + "eio-conformance-" + std::to_string(getpid()) + "-" +
-                                 std::to_string(serial++);
+        const std::string name = std::string(1, '\0') + "eio-conformance-" +
+                                 std::to_string(getpid()) + "-" + std::to_string(serial++);
         EIO_TRY(eio_sockaddr_unix(eio_slice_of(name.data(), name.size()), &addr));
     }
     eio_listen_opts opts = {};
@@ -83,10 +86,16 @@ int ConnectRaw(const eio_sockaddr &addr, int flags) {
     return -1;
 }
 
+int ConnectUdpRaw(int fd, const eio_sockaddr &addr) {
+    const RawAddr raw = Raw(addr);
+    return connect(fd, raw.get(), raw.len);
+}
+
 void SendUdpRaw(const eio_sockaddr &addr, const std::string &text) {
     const RawAddr raw = Raw(addr);
     const int fd = socket(raw.storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    EXPECT_EQ(sendto(fd, text.data(), text.size(), 0, raw.get(), raw.len), static_cast<ssize_t>(text.size()));
+    EXPECT_EQ(sendto(fd, text.data(), text.size(), 0, raw.get(), raw.len),
+              static_cast<ssize_t>(text.size()));
     close(fd);
 }
 
@@ -105,7 +114,9 @@ namespace {
 /// Makes a descriptor non-blocking as long as it lives.
 class NonBlocking {
   public:
-    explicit NonBlocking(int fd) : fd_(fd), flags_(fcntl(fd, F_GETFL)) { fcntl(fd, F_SETFL, flags_ | O_NONBLOCK); }
+    explicit NonBlocking(int fd) : fd_(fd), flags_(fcntl(fd, F_GETFL)) {
+        fcntl(fd, F_SETFL, flags_ | O_NONBLOCK);
+    }
     ~NonBlocking() { fcntl(fd_, F_SETFL, flags_); }
     NonBlocking(const NonBlocking &) = delete;
     NonBlocking &operator=(const NonBlocking &) = delete;

@@ -2,7 +2,8 @@
 #ifndef EIO_TESTS_CONFORMANCE_SOCKETS_H
 #define EIO_TESTS_CONFORMANCE_SOCKETS_H
 
-// Real sockets for the tests of this folder, and the other side of them by plain system calls that never wait.
+// Real sockets for the tests of this folder, and the other side of them by plain system calls that
+// never wait.
 
 #include <sys/types.h>
 
@@ -20,6 +21,8 @@ eio_err *TcpPair(eio_switch *sw, const eio_env *env, eio_stream_socket **a, eio_
 eio_err *Listen(eio_switch *sw, const eio_env *env, bool tcp, unsigned backlog, eio_listener **out);
 /// A raw socket that connects to `addr`; -1 when that would wait. `flags`: SOCK_NONBLOCK.
 int ConnectRaw(const eio_sockaddr &addr, int flags = 0);
+/// connect(2) of a UDP socket.
+int ConnectUdpRaw(int fd, const eio_sockaddr &addr);
 /// Sends a UDP datagram from a socket of its own.
 void SendUdpRaw(const eio_sockaddr &addr, const std::string &text);
 

@@ -37,35 +37,39 @@ void Must(bool ok, const char *what) {
         throw std::runtime_error(std::string(what) + ": " + strerror(errno));
 }
 
-sockaddr_in Loopback(uint16_t port) {
-    sockaddr_in addr = {};
-    addr.sin_family = AF_INET;
-    addr.sin_port = htons(port);
-    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return addr;
-}
-
-bool Bind(int fd, uint16_t port) {
-    const sockaddr_in addr = Loopback(port);
-    return bind(fd, reinterpret_cast<const sockaddr *>(&addr), sizeof addr) == 0;
+bool Bind(int fd, const eio_ip &ip, uint16_t port) {
+    if (ip.len == 4) {
+        sockaddr_in v4 = {};
+        v4.sin_family = AF_INET;
+        v4.sin_port = htons(port);
+        memcpy(&v4.sin_addr, ip.bytes, 4);
+        return bind(fd, reinterpret_cast<const sockaddr *>(&v4), sizeof v4) == 0;
+    }
+    sockaddr_in6 v6 = {};
+    v6.sin6_family = AF_INET6;
+    v6.sin6_port = htons(port);
+    v6.sin6_scope_id = ip.scope_id;
+    memcpy(&v6.sin6_addr, ip.bytes, 16);
+    return bind(fd, reinterpret_cast<const sockaddr *>(&v6), sizeof v6) == 0;
 }
 
 uint16_t PortOf(int fd) {
-    sockaddr_in addr = {};
+    sockaddr_in6 addr = {}; // the port is where that of IPv4 is
     socklen_t len = sizeof addr;
     Must(getsockname(fd, reinterpret_cast<sockaddr *>(&addr), &len) == 0, "getsockname");
-    return ntohs(addr.sin_port);
+    return ntohs(addr.sin6_port);
 }
 
 /// A UDP and a TCP socket with the same port; 0: any.
-void OpenPair(uint16_t port, int *udp, int *tcp) {
+void OpenPair(const eio_ip &ip, uint16_t port, int *udp, int *tcp) {
+    const int family = ip.len == 4 ? AF_INET : AF_INET6;
     for (int tries = 0; tries < 100; tries++) {
-        *udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        *tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        *udp = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        *tcp = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
         Must(*udp >= 0 && *tcp >= 0, "socket");
         const int on = 1;
         setsockopt(*tcp, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-        if (Bind(*udp, port) && Bind(*tcp, PortOf(*udp)))
+        if (Bind(*udp, ip, port) && Bind(*tcp, ip, PortOf(*udp)))
             return;
         close(*udp);
         close(*tcp);
@@ -179,8 +183,9 @@ DnsMessage &DnsMessage::Id(int delta) {
     return *this;
 }
 
-DnsServer::DnsServer(Handler handler, uint16_t port) : handler_(std::move(handler)) {
-    OpenPair(port, &udp_, &tcp_);
+DnsServer::DnsServer(Handler handler, uint16_t port, const eio_ip &ip)
+    : handler_(std::move(handler)), ip_(ip) {
+    OpenPair(ip, port, &udp_, &tcp_);
     port_ = PortOf(udp_);
     const int big = 4 << 20;
     setsockopt(udp_, SOL_SOCKET, SO_RCVBUF, &big, sizeof big);
@@ -203,7 +208,7 @@ DnsServer::~DnsServer() {
 }
 
 eio_sockaddr DnsServer::address() const {
-    return eio_sockaddr_udp(eio_ip_v4_loopback(), port_);
+    return eio_sockaddr_udp(ip_, port_);
 }
 
 std::vector<std::string> DnsServer::Seen() {
@@ -357,7 +362,7 @@ bool DnsServer::Send(const Pending &pending) {
 
 uint16_t FreePort() {
     int udp, tcp;
-    OpenPair(0, &udp, &tcp);
+    OpenPair(eio_ip_v4_loopback(), 0, &udp, &tcp);
     const uint16_t port = PortOf(udp);
     close(udp);
     close(tcp);

@@ -2,11 +2,12 @@
 #ifndef EIO_TESTS_RESOLVER_DNS_SERVER_H
 #define EIO_TESTS_RESOLVER_DNS_SERVER_H
 
-// A name server on loopback that says what a test wants it to say, however wrong. It runs in a thread of its own, on UDP
-// and TCP with one port.
+// A name server on loopback that says what a test wants it to say, however wrong. It runs in a
+// thread of its own, on UDP and TCP with one port.
 //
 //     DnsServer server([](const DnsQuery &query) {
-//         return query.type == kTypeA ? DnsReply(DnsMessage(query).A("192.0.2.1")) : DnsReply::Silence();
+//         return query.type == kTypeA ? DnsReply(DnsMessage(query).A("192.0.2.1"))
+//                                     : DnsReply::Silence();
 //     });
 
 #include <cstdint>
@@ -81,7 +82,7 @@ class DnsServer {
   public:
     using Handler = std::function<DnsReply(const DnsQuery &)>;
     /// `handler` is called in the server's thread. Port 0: any free one.
-    explicit DnsServer(Handler handler, uint16_t port = 0);
+    explicit DnsServer(Handler handler, uint16_t port = 0, const eio_ip &ip = eio_ip_v4_loopback());
     ~DnsServer();
     DnsServer(const DnsServer &) = delete;
     DnsServer &operator=(const DnsServer &) = delete;
@@ -116,6 +117,7 @@ class DnsServer {
     Handler handler_;
     int udp_ = -1, tcp_ = -1;
     int wake_[2] = {-1, -1};
+    eio_ip ip_;
     uint16_t port_ = 0;
     int number_ = 0;
     std::vector<Connection> connections_;

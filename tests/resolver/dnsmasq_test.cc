@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: ISC
 
-// Lookups that ask a real name server: dnsmasq, started by the test on a free port of the loopback with a zone of the
-// test's own, no upstream server and no file of the machine's. Where it isn't installed these tests are skipped, by name.
+// Lookups that ask a real name server: dnsmasq, started by the test on a free port of the loopback
+// with a zone of the test's own, no upstream server and no file of the machine's. Where it isn't
+// installed these tests are skipped, by name.
 
 #include <arpa/inet.h>
 #include <poll.h>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: ISC
 
-// Each allocation and each system call of a lookup fails in turn, c-ares's own included. The lookup then succeeds or fails
-// as an error; nothing leaks (the fixture looks), nothing hangs, and the resolver works as before.
+// Each allocation and each system call of a lookup fails in turn, c-ares's own included. The lookup
+// then succeeds or fails as an error; nothing leaks (the fixture looks), nothing hangs, and the
+// resolver works as before.
 
 #include <ares.h>
 
@@ -13,19 +14,20 @@ namespace {
 
 class FaultsTest : public ResolverTest {
   protected:
-    /// Makes a resolver and uses it while call number `nth` of `call` fails with `errnum`, then again when nothing fails.
-    /// False when there were fewer calls than that.
+    /// Makes a resolver and uses it while call number `nth` of `call` fails with `errnum`, then
+    /// again when nothing fails. False when there were fewer calls than that.
     bool FailNth(DnsServer &server, const std::string &call, int nth, int errnum) {
         int seen = 0;
         bool armed = false;
         Faults faults([&](const std::string &name) {
             return armed && name == call && ++seen == nth ? errnum : 0;
         });
-        EXPECT_OK(EvalReal([&](eio_switch *sw, const eio_env *env) -> eio_err * {
+        EXPECT_OK(EvalReal([&](eio_switch *, const eio_env *env) -> eio_err * {
             std::vector<eio_sockaddr> servers = {server.address()};
             eio_resolver_opts opts = Opts(servers);
             const char *search[] = {"search.example"};
-            opts.timeout_ns = 50 * EIO_MILLISECOND;
+            opts.timeout_ns = 100 * EIO_MILLISECOND;
+            opts.tries = 4;
             opts.search = search;
             opts.search_count = 1;
             armed = true;
@@ -41,9 +43,7 @@ class FaultsTest : public ResolverTest {
                 return nullptr;
             });
             armed = false;
-            (void)sw;
-            if (resolver == nullptr) // it could not be made
-                EXPECT_NE(err, nullptr);
+            EXPECT_TRUE(resolver != nullptr || err != nullptr);
             eio_err_drop(err);
             return nullptr;
         }));

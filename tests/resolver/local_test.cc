@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 
-// What needs no name server: literals, localhost, the hosts and services files, options. The server that is configured
-// here must never be asked.
+// What needs no name server: literals, localhost, the hosts and services files, options. The server
+// that is configured here must never be asked.
 
 #include <unistd.h>
 

@@ -2,7 +2,8 @@
 #ifndef EIO_TESTS_SUPPORT_ANY_RUN_H
 #define EIO_TESTS_SUPPORT_ANY_RUN_H
 
-// Suites that run on the mock loop and on each real one. See real_run.h; the same, with AnyTest and EIO_ON_ALL_BACKENDS.
+// Suites that run on the mock loop and on each real one. See real_run.h; the same, with AnyTest and
+// EIO_ON_ALL_BACKENDS.
 
 #include <cstring>
 

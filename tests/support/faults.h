@@ -8,17 +8,19 @@
 //     ...
 //     EXPECT_EQ(faults.Count("epoll_ctl"), 1);
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <mutex>
 #include <string>
 
+#include "eio/err.h"
 #include "fiber/base/fault.h"
 
 namespace eio_test {
 
-/// While it lives, each allocation and system call of the library is counted and asked about. One at a time; to be made
-/// and destroyed while no other thread runs the library.
+/// While it lives, each allocation and system call of the library is counted and asked about. One
+/// at a time; to be made and destroyed while no other thread runs the library.
 class Faults {
   public:
     /// `decide(call)`: 0 lets it happen, an errno value makes it fail with that.
@@ -49,6 +51,22 @@ class Faults {
     std::function<int(const std::string &)> decide_;
     struct eioi_fault_hook hook_;
 };
+
+/// Calls `eval()`, which returns an error, again and again, each time with the next allocation or
+/// system call failing with `errnum`, until none is left to fail; `check(n)` after each. How many
+/// there were.
+template <class Eval, class Check> int FailEach(int errnum, Eval eval, Check check) {
+    for (int n = 1;; n++) {
+        std::atomic<int> left{n};
+        {
+            Faults faults([&](const std::string &) { return --left == 0 ? errnum : 0; });
+            eio_err_drop(eval());
+        }
+        check(n);
+        if (left > 0)
+            return n - 1;
+    }
+}
 
 } // namespace eio_test
 

@@ -41,7 +41,8 @@ inline std::string WhyNot(const char *backend) {
         EvalOn(backend, [](eio_switch *, const eio_env *) -> eio_err * { return nullptr; }));
 }
 
-/// A suite that runs on each real backend; skipped, by name and reason, on one that can't be started here.
+/// A suite that runs on each real backend; skipped, by name and reason, on one that can't be
+/// started here.
 class RealTest : public EioTest, public ::testing::WithParamInterface<const char *> {
   protected:
     void SetUp() override {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
-// The trace is one string, appended to by the library's sink (from any thread) and by Print; EXPECT_TRACE takes it.
+// The trace is one string, appended to by the library's sink (from any thread) and by Print;
+// EXPECT_TRACE takes it.
 #include "tests/support/support.h"
 
 #include <dirent.h>
@@ -154,7 +155,8 @@ size_t LineAt(const std::string &text, size_t offset) {
                    std::count(text.begin(), text.begin() + static_cast<long>(offset), '\n'));
 }
 
-/// The raw string of the EXPECT_TRACE that covers `line`: compilers differ in which of its lines they name.
+/// The raw string of the EXPECT_TRACE that covers `line`: compilers differ in which of its lines
+/// they name.
 bool FindLiteral(const std::string &text, size_t line, Literal *out) {
     const std::string macro = "EXPECT_TRACE(R\"";
     for (size_t at = text.find(macro); at != std::string::npos; at = text.find(macro, at + 1)) {

@@ -2,27 +2,30 @@
 #ifndef EIO_TESTS_SUPPORT_SUPPORT_H
 #define EIO_TESTS_SUPPORT_SUPPORT_H
 
-// What the tests of this project share: a fixture that captures the trace and checks that nothing is left behind,
-// EXPECT_TRACE, and C++ lambdas where the library takes `fn` and `arg`.
+// What the tests of this project share: a fixture that captures the trace and checks that nothing
+// is left behind, EXPECT_TRACE, and C++ lambdas where the library takes `fn` and `arg`.
 //
 //     using namespace eio_test;
 //     class BothTest : public EioTest {};
 //
 //     TEST_F(BothTest, AFailureCancelsTheOtherBranch) {
 //         RunMock([](eio_switch *) -> eio_err * {                       // tests/support/mock_run.h
-//             return Both([] { return eio_fiber_await_cancel(); }, [] { return eio_err_failure("b"); });
+//             return Both([] { return eio_fiber_await_cancel(); },
+//                         [] { return eio_err_failure("b"); });
 //         });
 //         EXPECT_TRACE(R"(
 //             Exception: Failure "b".
 //         )");
 //     }
 //
-// EXPECT_TRACE takes what was traced since the last one and compares it with the block, stripped of its common
-// indentation. With EIO_ACCEPT=1 in the environment the block is rewritten in the source file instead
-// (`EIO_ACCEPT=1 bazel run //fiber:both_test`, then review the diff). A test that leaves trace unlooked at fails.
+// EXPECT_TRACE takes what was traced since the last one and compares it with the block, stripped of
+// its common indentation. With EIO_ACCEPT=1 in the environment the block is rewritten in the source
+// file instead (`EIO_ACCEPT=1 bazel run //fiber:both_test`, then review the diff). A test that
+// leaves trace unlooked at fails.
 //
-// `RunMock` (mock_run.h), `RunOn` and `RealTest` (real_run.h), `AnyTest` (any_run.h) trace what they got as a toplevel would: `- : unit = ()` or
-// `Exception: ...`. Their `Eval` twins return the error instead. Details of the system print as `_`.
+// `RunMock` (mock_run.h), `RunOn` and `RealTest` (real_run.h), `AnyTest` (any_run.h) trace what
+// they got as a toplevel would: `- : unit = ()` or `Exception: ...`. Their `Eval` twins return the
+// error instead. Details of the system print as `_`.
 
 #include <gtest/gtest.h>
 
@@ -46,11 +49,13 @@ namespace eio_test {
 
 /// Appends a line to the captured trace as it is, without a `+`.
 void Print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-/// Appends what a toplevel prints for a result of type unit, and consumes it: `- : unit = ()` or `Exception: ...`.
+/// Appends what a toplevel prints for a result of type unit, and consumes it: `- : unit = ()` or
+/// `Exception: ...`.
 void PrintResult(eio_err *err);
 /// What was traced so far; it is forgotten.
 std::string TakeTrace();
-/// Whether the trace since the last look is `expected`, a block with any indentation; see EXPECT_TRACE.
+/// Whether the trace since the last look is `expected`, a block with any indentation; see
+/// EXPECT_TRACE.
 ::testing::AssertionResult TraceIs(const char *file, int line, const std::string &expected);
 /// A block as in EXPECT_TRACE without its indentation: what the trace is compared with.
 std::string Dedent(const std::string &block);
@@ -81,8 +86,8 @@ std::string TakeText(eio_err *err);
 /// The open descriptors of this process, each with what it is.
 std::vector<std::string> OpenFds();
 
-/// Captures the trace; at the end no object is alive and no descriptor open that wasn't at the start, and all of the
-/// trace has been looked at.
+/// Captures the trace; at the end no object is alive and no descriptor open that wasn't at the
+/// start, and all of the trace has been looked at.
 class EioTest : public ::testing::Test {
   protected:
     void SetUp() override;
