@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "backends/unix/std_stream.h"
+#include "fiber/sanitizer.h"
 
 // What liburing 2.3's header has, named here so that an older one fails at this line.
 _Static_assert(IORING_SETUP_DEFER_TASKRUN == 1U << 13, "liburing 2.3 or newer is needed");

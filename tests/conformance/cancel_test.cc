@@ -264,20 +264,23 @@ TEST_P(CancelTest, ProtectedItIsOutOfReach) {
 TEST_P(CancelTest, ATimeOutOfAnyLengthLosesNothing) {
     RunCompletable([&](Op *op, const eio_env *env) -> eio_err * {
         int successes = 0, completes = 0;
-        for (int i = 0; i < 12; i++) {
-            eio_err *err =
-                TimeoutRun(eio_timeout_ns(env->mono_clock, i * 50 * EIO_MICROSECOND), [&] {
-                    return Both([&] { return op->Run(); },
-                                [&]() -> eio_err * {
-                                    eio_err_drop(Protect([&] {
-                                        return eio_mono_clock_sleep(env->mono_clock,
-                                                                    300 * EIO_MICROSECOND);
-                                    }));
-                                    op->Complete();
-                                    completes++;
-                                    return nullptr;
-                                });
-                });
+        for (int i = 0; i <= 12; i++) {
+            // The last one has all the time it wants, so that one at least succeeds.
+            const eio_timeout timeout =
+                i < 12 ? eio_timeout_ns(env->mono_clock, i * 50 * EIO_MICROSECOND)
+                       : eio_timeout_none();
+            eio_err *err = TimeoutRun(timeout, [&] {
+                return Both([&] { return op->Run(); },
+                            [&]() -> eio_err * {
+                                eio_err_drop(Protect([&] {
+                                    return eio_mono_clock_sleep(env->mono_clock,
+                                                                300 * EIO_MICROSECOND);
+                                }));
+                                op->Complete();
+                                completes++;
+                                return nullptr;
+                            });
+            });
             if (!eio_err_catch(&err, &eio_err_timeout))
                 Count(err, &successes);
         }

@@ -268,7 +268,8 @@ TEST_P(NetTest, ADatagramSocketServesSeveralDomains) {
 
 TEST_P(NetTest, ReceiversAreServedFirstInFirstOut) {
     if (std::string(GetParam()) == "uring")
-        GTEST_SKIP() << "not mended yet: io_uring's own order is that the newest receiver gets the datagram";
+        GTEST_SKIP()
+            << "not mended yet: io_uring's own order is that the newest receiver gets the datagram";
     EXPECT_OK(EvalReal([&](eio_switch *sw, const eio_env *env) -> eio_err * {
         eio_datagram_socket *a, *b;
         EIO_TRY(eio_socketpair_datagram(sw, &a, &b));

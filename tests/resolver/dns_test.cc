@@ -365,6 +365,45 @@ TEST_P(DnsTest, ASilentFirstServerIsPassedOverAfterItsTime) {
     EXPECT_GE(silent.Total(), 2);
 }
 
+TEST_P(DnsTest, AQueryTimesOutWhenItsTimeIsOverWhateverElseIsWaitedFor) {
+    std::atomic<int> lost{0};
+    DnsServer server([&](const DnsQuery &query) {
+        if (query.name == "silent.example" || (query.name == "lost.example" && lost++ == 0))
+            return DnsReply::Silence();
+        return OneOfEach(query);
+    });
+    std::vector<eio_sockaddr> servers = {server.address()};
+    eio_resolver_opts opts = Opts(servers);
+    opts.timeout_ns = 100 * EIO_MILLISECOND;
+    opts.tries = 10;
+    With(opts, [&](eio_net *net, eio_switch *, const eio_env *env) {
+        const auto v4 = [net](const char *host) {
+            std::string text;
+            EXPECT_OK(SwitchRun([&](eio_switch *sw) -> eio_err * {
+                eio_sockaddr_list list = {};
+                eio_err *err =
+                    net->ops->getaddrinfo_family(net, sw, host, nullptr, EIO_IP_V4, &list);
+                text = Lines(err, list);
+                return nullptr;
+            }));
+            return text;
+        };
+        EXPECT_OK(SwitchRun([&](eio_switch *sw) -> eio_err * {
+            EIO_TRY(ForkDaemon(sw, [&]() -> eio_err * {
+                EXPECT_EQ(v4("silent.example").substr(0, 9), "Cancelled");
+                return nullptr;
+            }));
+            // By its fourth try it waits eight times as long as at first.
+            while (server.Count("A silent.example") < 4)
+                EIO_TRY(eio_mono_clock_sleep(env->mono_clock, EIO_MILLISECOND));
+            EXPECT_EQ(v4("lost.example"), "tcp:127.0.0.2:0 udp:127.0.0.2:0");
+            EXPECT_EQ(server.Count("A silent.example"), 4) << "one waited for the other";
+            return nullptr;
+        }));
+    });
+    EXPECT_EQ(server.Count("A lost.example"), 2);
+}
+
 TEST_P(DnsTest, RotateAsksTheServersInTurn) {
     DnsServer one(OneOfEach), two(OneOfEach);
     std::vector<eio_sockaddr> servers = {one.address(), two.address()};
