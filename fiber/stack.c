@@ -41,7 +41,8 @@ enum {
     COLOUR_STEP = 192,
     COLOUR_RANGE = 2048,
     FIBER_ALIGN = 64,
-    KEEP_HOT = 64, // free stacks below this number keep their pages
+    KEEP_HOT = 64,    // free stacks below this number keep their pages
+    BEGINNING = 2048, // more than a new fiber's argument and first frame take
 };
 
 struct eioi_slab {
@@ -63,6 +64,7 @@ struct eioi_stack_pool {
     size_t hot_min;    // least hot_count since the last trim
     size_t cold_count; // in all slabs
     uint32_t next_slots;
+    bool valgrind; // runs us; asked once, and not at each fork
 };
 
 static atomic_bool guard_by_mprotect; // MADV_GUARD_INSTALL isn't there
@@ -194,6 +196,9 @@ static eio_err *pool_for(struct eioi_sched *s, size_t bytes, struct eioi_stack_p
         if (pool == NULL)
             return eio_err_const(&eio_err_out_of_memory);
         pool->bytes = (size_t)1 << (EIOI_STACK_MIN_SHIFT + class);
+#ifdef EIOI_VALGRIND
+        pool->valgrind = RUNNING_ON_VALGRIND != 0;
+#endif
         pool->next_slots = SLAB_SLOTS_FIRST;
         while (pool->next_slots > 1 && pool->next_slots * pool->bytes > (size_t)64 << 20)
             pool->next_slots /= 2;
@@ -220,6 +225,11 @@ eio_err *eioi_stack_get(struct eioi_sched *s, size_t bytes, struct eioi_fiber **
 #ifdef EIOI_ASAN
     __asan_unpoison_memory_region(fiber->asan_bottom,
                                   fiber->asan_size); // frames that were left for good
+#endif
+#ifdef EIOI_VALGRIND
+    // Below the place where the last fiber ended; the next one's argument may go there.
+    if (pool->valgrind)
+        VALGRIND_MAKE_MEM_UNDEFINED((char *)fiber - BEGINNING, BEGINNING);
 #endif
     *out = fiber;
     return NULL;

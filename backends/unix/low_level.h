@@ -6,12 +6,14 @@
 // operation on a descriptor, performed by the running fiber. All that differs between the two real
 // backends is behind `perform`.
 //
-// The rules of `perform` (both backends, tested by the conformance suite): - in a cancelled context
-// it returns Cancelled at once, and the kernel is not asked; - else it suspends exactly once (also
-// when a system call succeeds at the first try), and returns only after the
-//   kernel's last completion for it: buffers and records may be in the caller's frame;
-// - a result that arrives after a cancel or close is not lost: it is returned as a result; - no
-// result and the fiber cancelled: Cancelled. No result and the descriptor closed: eio_err_closed.
+// The rules of `perform` (both backends, tested by the conformance suite):
+// - in a cancelled context it returns Cancelled at once, and the kernel is not asked;
+// - else it suspends exactly once (also when a system call succeeds at the first try), and returns
+//   only after the kernel's last completion for it: buffers and records may be in the caller's
+//   frame;
+// - a result that arrives after a cancel or close is not lost: it is returned as a result;
+// - no result and the fiber cancelled: Cancelled. No result and the descriptor closed:
+//   eio_err_closed.
 
 #include <stdint.h>
 #include <sys/socket.h>
