@@ -36,7 +36,7 @@ class Elf {
 
     std::vector<std::string> Symbols() const {
         std::vector<std::string> names;
-        for (unsigned type : {SHT_SYMTAB, SHT_DYNSYM}) {
+        for (const unsigned type : {unsigned{SHT_SYMTAB}, unsigned{SHT_DYNSYM}}) {
             for (const Elf64_Shdr &section : Sections(type)) {
                 for (const Elf64_Sym &symbol : Entries<Elf64_Sym>(section))
                     names.push_back(Text(section, symbol.st_name));
