@@ -296,5 +296,62 @@ TEST_P(CancelTest, ATimeOutOfAnyLengthLosesNothing) {
     });
 }
 
+// --- Calls that never wait long enough to be a row -----------------------------------------------
+
+class YieldTest : public AnyTest {};
+EIO_ON_ALL_BACKENDS(YieldTest);
+
+TEST_P(YieldTest, CancelledBeforeItHasItsTurnAndThenSaysSo) {
+    EXPECT_OK(EvalAny([&](eio_switch *, const eio_env *) {
+        int turns = 0;
+        return Both(
+            [&] {
+                return CancelSub([&](eio_cancel *cc) -> eio_err * {
+                    eio_cancel_cancel(cc, eio_err_failure("x"));
+                    EXPECT_ERR_TEXT(eio_fiber_check(), "Cancelled: Failure(\"x\")");
+                    EXPECT_TRUE(eio_fiber_is_cancelled());
+                    EXPECT_EQ(turns, 0) << "the check suspended";
+                    EXPECT_ERR_TEXT(eio_fiber_yield(), "Cancelled: Failure(\"x\")");
+                    EXPECT_EQ(turns, 1) << "others had no turn";
+                    return nullptr;
+                });
+            },
+            [&]() -> eio_err * {
+                turns++;
+                return nullptr;
+            });
+    }));
+}
+
+TEST_P(YieldTest, CancelledMeanwhileItSaysSoAfterItsTurn) {
+    EXPECT_OK(EvalAny([&](eio_switch *, const eio_env *) {
+        eio_cancel *to_cancel = nullptr;
+        bool other = false;
+        return Both(
+            [&] {
+                return CancelSub([&](eio_cancel *cc) -> eio_err * {
+                    to_cancel = cc;
+                    EXPECT_ERR_TEXT(eio_fiber_yield(), "Cancelled: Failure(\"x\")");
+                    EXPECT_TRUE(other) << "others had no turn";
+                    return nullptr;
+                });
+            },
+            [&]() -> eio_err * {
+                eio_cancel_cancel(to_cancel, eio_err_failure("x"));
+                other = true;
+                return nullptr;
+            });
+    }));
+}
+
+TEST_P(YieldTest, ProtectedItIsOutOfReach) {
+    EXPECT_OK(EvalAny([&](eio_switch *, const eio_env *) {
+        return CancelSub([&](eio_cancel *cc) {
+            eio_cancel_cancel(cc, eio_err_failure("x"));
+            return Protect([] { return eio_fiber_yield(); });
+        });
+    }));
+}
+
 } // namespace
 } // namespace eio_test
