@@ -27,8 +27,8 @@ typedef eio_err *eio_main_fn(void *arg, const eio_env *env);
  * names a fiber whose stack overflowed (over SIG_DFL only). Returns 0, 1 when `fn` failed, 2 when
  * no backend could be started.
  *
- * Suspends:  never: it blocks the thread until everything in the loop has ended. Domain:    to be
- * called by a thread, not by a fiber (asserted).
+ * Suspends:  never: it blocks the thread until everything in the loop has ended.
+ * Domain:    to be called by a thread, not by a fiber (asserted).
  */
 EIO_API int eio_main(eio_main_fn *fn, void *arg);
 
@@ -42,8 +42,9 @@ struct eio_run_opts {
  * signal. Again after returning, and from several threads (a domain each); not from a fiber
  * (asserted).
  *
- * Suspends:  never: it blocks the thread until everything in the loop has ended. Errors:    those
- * of `fn`; Failure when the backend asked for is unknown or can't be started; Out_of_memory.
+ * Suspends:  never: it blocks the thread until everything in the loop has ended.
+ * Errors:    those of `fn`; Failure when the backend asked for is unknown or can't be started;
+ *            Out_of_memory.
  */
 EIO_API EIO_MUST_USE eio_err *eio_run(const struct eio_run_opts *opts, eio_main_fn *fn, void *arg);
 /**

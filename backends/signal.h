@@ -30,8 +30,10 @@ typedef struct eio_signal eio_signal;
  * Subscribes to `n` signals. What the process did on them before is put back when the last
  * subscription has ended.
  *
- * Suspends:  never. Errors:    Io: a number that is no signal, or one that can't be caught
- * (EINVAL), no descriptor left; Out_of_memory. Owner:     `sw` ends the subscription when it ends.
+ * Suspends:  never.
+ * Errors:    Io: a number that is no signal, or one that can't be caught (EINVAL), no descriptor
+ *            left; Out_of_memory.
+ * Owner:     `sw` ends the subscription when it ends.
  * Domain:    any, on a real loop; `sw`'s own.
  */
 EIO_API EIO_MUST_USE eio_err *eio_signal_open(eio_switch *sw, const int *signums, size_t n,
@@ -42,8 +44,9 @@ EIO_API EIO_MUST_USE eio_err *eio_signal_open(eio_switch *sw, const int *signums
  * itself counts several that are pending as one); of different ones, that which stands first in
  * `signums`. Several fibers may wait: each signal goes to one of them.
  *
- * Suspends:  until a signal comes; not at all when one has come already. Errors:    Cancelled;
- * those of `eio_await_readable`. Domain:    any.
+ * Suspends:  until a signal comes; not at all when one has come already.
+ * Errors:    Cancelled; those of `eio_await_readable`.
+ * Domain:    any.
  */
 EIO_API EIO_MUST_USE eio_err *eio_signal_wait(eio_signal *self, int *out_signum);
 

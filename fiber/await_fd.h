@@ -19,9 +19,10 @@ EIO_BEGIN_DECLS
  * Waits until `fd` can be read (poll(2): POLLIN, or an error or hang-up). Several fibers may wait
  * for one descriptor.
  *
- * Suspends:  until ready. Errors:    Cancelled; Io (EBADF; EPERM where the file can't be polled);
- * Not_available on a backend without descriptors. Owner:     `fd` is borrowed, and must stay open
- * until the call returns.
+ * Suspends:  until ready.
+ * Errors:    Cancelled; Io (EBADF; EPERM where the file can't be polled); Not_available on a
+ *            backend without descriptors.
+ * Owner:     `fd` is borrowed, and must stay open until the call returns.
  */
 EIO_API EIO_MUST_USE eio_err *eio_await_readable(int fd);
 /**

@@ -28,24 +28,26 @@ typedef eio_err *eio_call_fn(void *arg);
  * Runs `fn(arg, cc)` in a new context `cc`, which `eio_cancel` can cancel without anything else
  * being cancelled. What `fn` returns is returned, also when `cc` was cancelled.
  *
- * Suspends:  as `fn` does. Errors:    those of `fn`; Cancelled at once (`fn` not called) when the
- * calling fiber is cancelled already.
+ * Suspends:  as `fn` does.
+ * Errors:    those of `fn`; Cancelled at once (`fn` not called) when the calling fiber is cancelled
+ *            already.
  */
 EIO_API EIO_MUST_USE eio_err *eio_cancel_sub(eio_cancel_sub_fn *fn, void *arg);
 /**
  * Runs `fn(arg)` out of reach of the cancellation of the scopes around it. Fibers that it forks
  * onto an outer switch are not protected.
  *
- * Suspends:  as `fn` does. Errors:    those of `fn`. Neither entry nor exit checks for
- * cancellation.
+ * Suspends:  as `fn` does.
+ * Errors:    those of `fn`. Neither entry nor exit checks for cancellation.
  */
 EIO_API EIO_MUST_USE eio_err *eio_cancel_protect(eio_call_fn *fn, void *arg);
 /**
  * Cancels a context and all below it that is not protected: every fiber there that waits gets
  * `Cancelled: REASON`. Only the first cancel of a context counts.
  *
- * Suspends:  never. Owner:     takes `reason` over. Domain:    the context's own (asserted); the
- * context must not have ended (asserted).
+ * Suspends:  never.
+ * Owner:     takes `reason` over.
+ * Domain:    the context's own (asserted); the context must not have ended (asserted).
  */
 EIO_API void eio_cancel_cancel(eio_cancel *cc, eio_err *reason);
 /** NULL while the context is on; else its Cancelled error. Suspends: never. */

@@ -80,7 +80,8 @@ EIO_API EIO_MUST_USE eio_err *eio_mono_clock_sleep_until(eio_mono_clock *self, i
  * Waits for `duration_ns`; one that isn't positive waits for one turn; one beyond the clock's end
  * waits for ever.
  *
- * Suspends:  always, at least for one turn. Errors:    Cancelled.
+ * Suspends:  always, at least for one turn.
+ * Errors:    Cancelled.
  */
 EIO_API EIO_MUST_USE eio_err *eio_mono_clock_sleep(eio_mono_clock *self, int64_t duration_ns);
 
@@ -107,8 +108,9 @@ EIO_API eio_timeout eio_timeout_seconds(eio_mono_clock *clock, double seconds);
  * Timeout as the reason), waited for, and Timeout is returned. A body that succeeded first has
  * succeeded.
  *
- * Suspends:  as `fn` does, and once more to stop the timer. Errors:    Timeout; those of `fn`
- * (beside a Timeout: combined with it); Cancelled; Out_of_memory, Stack_limit.
+ * Suspends:  as `fn` does, and once more to stop the timer.
+ * Errors:    Timeout; those of `fn` (beside a Timeout: combined with it); Cancelled; Out_of_memory,
+ *            Stack_limit.
  */
 EIO_API EIO_MUST_USE eio_err *eio_timeout_run(eio_timeout self, eio_call_fn *fn, void *arg);
 /**

@@ -31,9 +31,11 @@ struct eio_domain_mgr {
  * Runs `fn(arg)` as the main fiber of a new domain and waits for its result. When the caller is
  * cancelled, so is `fn`, which is waited for all the same.
  *
- * Suspends:  until `fn` has ended. Errors:    those of `fn`; Out_of_memory, Io (no thread, no loop)
- * when it couldn't be started; Cancelled. Owner:     `arg` is borrowed by the other domain until
- * the call returns: what it names is used by that thread.
+ * Suspends:  until `fn` has ended.
+ * Errors:    those of `fn`; Out_of_memory, Io (no thread, no loop) when it couldn't be started;
+ *            Cancelled.
+ * Owner:     `arg` is borrowed by the other domain until the call returns: what it names is used by
+ *            that thread.
  */
 EIO_API EIO_MUST_USE eio_err *eio_domain_run(eio_domain_mgr *self, eio_call_fn *fn, void *arg);
 

@@ -34,12 +34,17 @@ typedef void eio_fiber_refused_fn(void *arg);
 
 /** How to fork. NULL, or all zero: defaults. */
 struct eio_fork_opts {
-    const char *name;   /**< for dumps and messages; copied, cut at 23 bytes; NULL: none */
-    size_t stack_bytes; /**< at least so much stack; 0: the loop's default, 64 KiB */
-    bool *
-        refused; /**< set to whether the switch was off, so that nothing was started; may be NULL */
-    eio_fiber_refused_fn
-        *on_refused; /**< called with `arg` in the caller's fiber when refused; may be NULL */
+    /** For dumps and messages; copied, cut at 23 bytes; NULL: none. */
+    const char *name;
+    /**
+     * The stack's size, rounded up to a power of two from 16 KiB on; 0: the loop's default, 64 KiB.
+     * Up to 6 KiB of it are not the function's: the guard page, and the fiber's record.
+     */
+    size_t stack_bytes;
+    /** Set to whether the switch was off, so that nothing was started; may be NULL. */
+    bool *refused;
+    /** Called with `arg` in the caller's fiber when refused; may be NULL. */
+    eio_fiber_refused_fn *on_refused;
 };
 
 /**
@@ -47,9 +52,10 @@ struct eio_fork_opts {
  * or ends. When the switch is off nothing happens, and NULL is returned (`opts->refused` and
  * `on_refused` tell).
  *
- * Suspends:  gives the new fiber its first turn; is not a cancellation point. Errors:
- * Out_of_memory, Stack_limit: nothing was started. Owner:     `arg` is borrowed by the child until
- * it ends. Domain:    the switch's own (asserted); the switch must not have ended.
+ * Suspends:  gives the new fiber its first turn; is not a cancellation point.
+ * Errors:    Out_of_memory, Stack_limit: nothing was started.
+ * Owner:     `arg` is borrowed by the child until it ends.
+ * Domain:    the switch's own (asserted); the switch must not have ended.
  */
 EIO_API EIO_MUST_USE eio_err *eio_fiber_fork(eio_switch *sw, eio_fiber_fn *fn, void *arg,
                                              const struct eio_fork_opts *opts);
@@ -57,9 +63,11 @@ EIO_API EIO_MUST_USE eio_err *eio_fiber_fork(eio_switch *sw, eio_fiber_fn *fn, v
  * As `eio_fiber_fork`; `fn` gets a copy, on its own stack, of the `len` bytes at `arg` (at most 1
  * KiB, alignment at most 64; both asserted).
  *
- * Suspends:  gives the new fiber its first turn. Errors:    Out_of_memory, Stack_limit: nothing was
- * started, and the caller still owns what the argument names. Owner:     the copy dies with the
- * fiber. Domain:    the switch's own (asserted).
+ * Suspends:  gives the new fiber its first turn.
+ * Errors:    Out_of_memory, Stack_limit: nothing was started, and the caller still owns what the
+ *            argument names.
+ * Owner:     the copy dies with the fiber.
+ * Domain:    the switch's own (asserted).
  */
 EIO_API EIO_MUST_USE eio_err *eio_fiber_fork_copy(eio_switch *sw, eio_fiber_fn *fn, const void *arg,
                                                   size_t len, size_t align,
@@ -69,8 +77,10 @@ EIO_API EIO_MUST_USE eio_err *eio_fiber_fork_copy(eio_switch *sw, eio_fiber_fn *
  * they are cancelled (with Exit as the reason) and waited for. A daemon that returns NULL, or
  * Cancelled then, ends silently.
  *
- * Suspends:  gives the new fiber its first turn. Errors:    Out_of_memory, Stack_limit. Owner:
- * `arg` is borrowed by the child until it ends. Domain:    the switch's own (asserted).
+ * Suspends:  gives the new fiber its first turn.
+ * Errors:    Out_of_memory, Stack_limit.
+ * Owner:     `arg` is borrowed by the child until it ends.
+ * Domain:    the switch's own (asserted).
  */
 EIO_API EIO_MUST_USE eio_err *eio_fiber_fork_daemon(eio_switch *sw, eio_fiber_fn *fn, void *arg,
                                                     const struct eio_fork_opts *opts);
@@ -78,8 +88,10 @@ EIO_API EIO_MUST_USE eio_err *eio_fiber_fork_daemon(eio_switch *sw, eio_fiber_fn
  * Starts `fn(arg)` in a new fiber whose result resolves a promise; its error doesn't fail the
  * switch. When the switch is off the promise is resolved with Cancelled.
  *
- * Suspends:  gives the new fiber its first turn. Errors:    Out_of_memory, Stack_limit. Owner:
- * `sw` holds the promise. Domain:    the switch's own (asserted).
+ * Suspends:  gives the new fiber its first turn.
+ * Errors:    Out_of_memory, Stack_limit.
+ * Owner:     `sw` holds the promise.
+ * Domain:    the switch's own (asserted).
  */
 EIO_API EIO_MUST_USE eio_err *eio_fiber_fork_promise(eio_switch *sw, eio_fiber_fn *fn, void *arg,
                                                      const struct eio_fork_opts *opts,
@@ -110,8 +122,8 @@ struct eio_call {
  * Runs both functions side by side and waits for both; if one fails the other is cancelled. `f`
  * gets a new fiber, `g` runs in the calling one.
  *
- * Suspends:  until both have ended. Errors:    those of `f` and `g`, combined; Cancelled;
- * Out_of_memory, Stack_limit.
+ * Suspends:  until both have ended.
+ * Errors:    those of `f` and `g`, combined; Cancelled; Out_of_memory, Stack_limit.
  */
 EIO_API EIO_MUST_USE eio_err *eio_fiber_both(eio_fiber_fn *f, void *f_arg, eio_fiber_fn *g,
                                              void *g_arg);
@@ -119,8 +131,8 @@ EIO_API EIO_MUST_USE eio_err *eio_fiber_both(eio_fiber_fn *f, void *f_arg, eio_f
  * As `eio_fiber_both`, for two results that are both wanted: if `g` fails `f` is cancelled, but not
  * the other way round.
  *
- * Suspends:  until both have ended. Errors:    those of `f` and `g`; Cancelled; Out_of_memory,
- * Stack_limit.
+ * Suspends:  until both have ended.
+ * Errors:    those of `f` and `g`; Cancelled; Out_of_memory, Stack_limit.
  */
 EIO_API EIO_MUST_USE eio_err *eio_fiber_pair(eio_fiber_fn *f, void *f_arg, eio_fiber_fn *g,
                                              void *g_arg);
@@ -136,9 +148,9 @@ EIO_API EIO_MUST_USE eio_err *eio_fiber_all(const struct eio_call *calls, size_t
  * gets a new fiber, `g` runs in the calling one. `*out_winner` (may be NULL) becomes 0 for `f`, 1
  * for `g`.
  *
- * Suspends:  until both have ended. Errors:    those of a branch (other than Cancelled by the
- * race); Cancelled; Out_of_memory, Stack_limit. A success is
- *            returned even if the caller was cancelled meanwhile.
+ * Suspends:  until both have ended.
+ * Errors:    those of a branch (other than Cancelled by the race); Cancelled; Out_of_memory,
+ *            Stack_limit. A success is returned even if the caller was cancelled meanwhile.
  */
 EIO_API EIO_MUST_USE eio_err *eio_fiber_first(eio_fiber_fn *f, void *f_arg, eio_fiber_fn *g,
                                               void *g_arg, size_t *out_winner);
@@ -146,7 +158,8 @@ EIO_API EIO_MUST_USE eio_err *eio_fiber_first(eio_fiber_fn *f, void *f_arg, eio_
  * Races `n` functions, the last one in the calling fiber. `*out_winner` (may be NULL) becomes the
  * index of the first that succeeded. None: waits to be cancelled.
  *
- * Suspends:  until all have ended. Errors:    as `eio_fiber_first`.
+ * Suspends:  until all have ended.
+ * Errors:    as `eio_fiber_first`.
  */
 EIO_API EIO_MUST_USE eio_err *eio_fiber_any(const struct eio_call *calls, size_t n,
                                             size_t *out_winner);
@@ -154,8 +167,9 @@ EIO_API EIO_MUST_USE eio_err *eio_fiber_any(const struct eio_call *calls, size_t
  * As `eio_fiber_any`, and keeps every success: `out_order` gets the indexes of those that
  * succeeded, in the order in which they did; `*out_count` how many.
  *
- * Suspends:  until all have ended. Errors:    as `eio_fiber_first`. Owner:     `out_order` has room
- * for `n`; it may be written to even when an error is returned.
+ * Suspends:  until all have ended.
+ * Errors:    as `eio_fiber_first`.
+ * Owner:     `out_order` has room for `n`; it may be written to even when an error is returned.
  */
 EIO_API EIO_MUST_USE eio_err *eio_fiber_n_any(const struct eio_call *calls, size_t n,
                                               size_t *out_order, size_t *out_count);
@@ -166,8 +180,9 @@ typedef eio_err *eio_fiber_each_fn(void *arg, size_t i);
  * Runs `fn(arg, 0)` to `fn(arg, n - 1)`, at most `max_fibers` at a time (0: no limit), the last one
  * in the calling fiber.
  *
- * Suspends:  until all have ended. Errors:    those of the calls, combined; the first one cancels
- * the rest; Cancelled; Out_of_memory, Stack_limit.
+ * Suspends:  until all have ended.
+ * Errors:    those of the calls, combined; the first one cancels the rest; Cancelled;
+ *            Out_of_memory, Stack_limit.
  */
 EIO_API EIO_MUST_USE eio_err *eio_fiber_for_each(size_t n, size_t max_fibers, eio_fiber_each_fn *fn,
                                                  void *arg);
@@ -205,8 +220,9 @@ typedef struct eio_local_key {
  * forked meanwhile. `free_fn` (may be NULL) gets `value` when the last fiber that inherited it is
  * gone.
  *
- * Suspends:  as `fn` does. Errors:    those of `fn`; Out_of_memory (then `free_fn` was called, and
- * `fn` not). Owner:     takes `value` over when `free_fn` is given.
+ * Suspends:  as `fn` does.
+ * Errors:    those of `fn`; Out_of_memory (then `free_fn` was called, and `fn` not).
+ * Owner:     takes `value` over when `free_fn` is given.
  */
 EIO_API EIO_MUST_USE eio_err *eio_fiber_with_local(const eio_local_key *key, void *value,
                                                    void (*free_fn)(void *value), eio_call_fn *fn,

@@ -262,7 +262,7 @@ TEST_F(LoopDeathTest, LoopsDontNest) {
 TEST_F(LoopDeathTest, OutsideALoopNothingWaits) {
     EXPECT_DEATH(eio_err_drop(eio_fiber_yield()), "eio_fiber_yield was called outside a loop");
     EXPECT_DEATH(eio_err_drop(eio_fiber_check()), "eio_fiber_check was called outside a loop");
-    EXPECT_DEATH(eio_err_drop(eio_fiber_await_cancel()), "was called outside a loop");
+    EXPECT_DEATH(eio_err_drop(eio_fiber_await_cancel()), "waiting .cancellation. outside a loop");
     EXPECT_DEATH(eio_err_drop(SwitchRun([](eio_switch *) -> eio_err * { return nullptr; })),
                  "was called outside a loop");
     EXPECT_DEATH(eio_err_drop(Protect([]() -> eio_err * { return nullptr; })),

@@ -30,8 +30,10 @@ typedef struct eio_promise_resolver eio_promise_resolver;
 /**
  * A promise that nobody has resolved yet.
  *
- * Suspends:  never. Errors:    Out_of_memory. Owner:     `sw` holds one reference until it ends;
- * who uses it longer, or from another domain, takes one of his own.
+ * Suspends:  never.
+ * Errors:    Out_of_memory.
+ * Owner:     `sw` holds one reference until it ends; who uses it longer, or from another domain,
+ *            takes one of his own.
  */
 EIO_API EIO_MUST_USE eio_err *eio_promise_create(eio_switch *sw, eio_promise **out,
                                                  eio_promise_resolver **out_resolver);
@@ -45,8 +47,10 @@ EIO_API void eio_promise_unref(eio_promise *self);
  * `*out_value` (may be NULL) to its value.
  *
  * Suspends:  until resolved. Not at all, without a look at cancellation, when it is resolved
- * already. Errors:    what it was resolved with; Cancelled. Owner:     who resolved it guarantees
- * that the value outlives those who wait. Domain:    any.
+ *            already.
+ * Errors:    what it was resolved with; Cancelled.
+ * Owner:     who resolved it guarantees that the value outlives those who wait.
+ * Domain:    any.
  */
 EIO_API EIO_MUST_USE eio_err *eio_promise_await(eio_promise *self, void **out_value);
 /**

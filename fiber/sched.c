@@ -259,7 +259,8 @@ void eioi_yield_turn(struct eioi_sched *s) {
 // Waiting
 
 void eioi_waiter_init(struct eioi_waiter *w, const char *what) {
-    struct eioi_sched *s = eioi_sched_require(what);
+    struct eioi_sched *s = eioi_tls_sched;
+    EIO_ASSERT(s != NULL, "waiting (%s) outside a loop (start one with eio_main or eio_run)", what);
     eioi_list_init(&w->node);
     w->fiber = s->current;
     w->sched = s;

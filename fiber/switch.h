@@ -33,9 +33,9 @@ typedef eio_err *eio_switch_fn(void *arg, eio_switch *sw);
  * error of all of these.
  *
  * Suspends:  until every fiber of the switch has ended; that wait can't be cancelled, but the
- * fibers in it can. Errors:    those of `fn`, of the fibers and hooks, of `eio_switch_fail`;
- * Cancelled at once (`fn` not called) when the
- *            calling fiber is cancelled already.
+ *            fibers in it can.
+ * Errors:    those of `fn`, of the fibers and hooks, of `eio_switch_fail`; Cancelled at once (`fn`
+ *            not called) when the calling fiber is cancelled already.
  * Domain:    any fiber.
  */
 EIO_API EIO_MUST_USE eio_err *eio_switch_run(eio_switch_fn *fn, void *arg);
@@ -51,7 +51,9 @@ EIO_API EIO_MUST_USE eio_err *eio_switch_run_protected(eio_switch_fn *fn, void *
  * Cancels everything in the switch because of `err`, which `eio_switch_run` will return (combined
  * with other errors). Returns at once; the caller goes on, and may clean up.
  *
- * Suspends:  never. Owner:     takes `err` over. Domain:    the switch's own (asserted).
+ * Suspends:  never.
+ * Owner:     takes `err` over.
+ * Domain:    the switch's own (asserted).
  */
 EIO_API void eio_switch_fail(eio_switch *sw, eio_err *err);
 /**
@@ -84,9 +86,10 @@ struct eio_hook {
 /**
  * Has `fn(hook)` called when the switch ends. Can't fail, allocates nothing.
  *
- * Suspends:  never. Owner:     `hook` stays where it is until it has run or was removed. Domain:
- * the switch's own (asserted). The switch must not have run its hooks yet (asserted: "Switch
- * finished!").
+ * Suspends:  never.
+ * Owner:     `hook` stays where it is until it has run or was removed.
+ * Domain:    the switch's own (asserted). The switch must not have run its hooks yet (asserted:
+ *            "Switch finished!").
  */
 EIO_API void eio_switch_attach(eio_switch *sw, eio_hook *hook, eio_hook_fn *fn);
 /**
@@ -99,7 +102,9 @@ EIO_API void eio_hook_remove(eio_hook *hook);
  * `size` bytes of zeros, aligned for any type, freed when the switch ends (after its hooks have
  * run), not before.
  *
- * Suspends:  never. Errors:    Out_of_memory. Owner:     the switch.
+ * Suspends:  never.
+ * Errors:    Out_of_memory.
+ * Owner:     the switch.
  */
 EIO_API EIO_MUST_USE eio_err *eio_switch_alloc(eio_switch *sw, size_t size, void **out);
 

@@ -35,7 +35,8 @@ typedef void eio_trace_prefix_fn(void *arg, char *buf, size_t len);
  * Runs `fn(fn_arg)` with `prefix(prefix_arg, ...)` before each message of this fiber and those
  * forked meanwhile. Only the first line of a message carries it.
  *
- * Suspends:  as `fn` does. Errors:    those of `fn`; Out_of_memory.
+ * Suspends:  as `fn` does.
+ * Errors:    those of `fn`; Out_of_memory.
  */
 EIO_API EIO_MUST_USE eio_err *eio_with_trace_prefix(eio_trace_prefix_fn *prefix, void *prefix_arg,
                                                     eio_call_fn *fn, void *fn_arg);

@@ -241,7 +241,7 @@ static eio_err *take_errors(struct race *race) {
             err = eio_err_add_context(err, "connecting to %s",
                                       eio_sockaddr_str(&it->attempt.addr, addr));
         }
-        all = eio_err_combine(all, err);
+        all = eio_err_collect(all, err);
     }
     return all;
 }

@@ -413,13 +413,10 @@ TEST_F(HappyEyeballsTest, FamiliesAlternateStartingWithThePreferredOne) {
       +mock time is now 0.05
       Exception:
       Eio.Io Multiple_io
-      - Multiple_io
-        - Multiple_io
-          - Multiple_io
-            - Net Connection_failure Refused _, connecting to tcp:[::1]:2
-            - Net Connection_failure Refused _, connecting to tcp:127.0.0.1:1
-          - Net Connection_failure Refused _, connecting to tcp:[::1]:4
-        - Net Connection_failure Refused _, connecting to tcp:127.0.0.1:3
+      - Net Connection_failure Refused _, connecting to tcp:[::1]:2
+      - Net Connection_failure Refused _, connecting to tcp:127.0.0.1:1
+      - Net Connection_failure Refused _, connecting to tcp:[::1]:4
+      - Net Connection_failure Refused _, connecting to tcp:127.0.0.1:3
       - Net Connection_failure Refused _, connecting to tcp:[::1]:6,
         connecting to "host":http
     )");
@@ -576,9 +573,8 @@ TEST_F(HappyEyeballsTest, WhenAllFailEachFailureIsListedInOrder) {
       +conn4: cancelled
       Exception:
       Eio.Io Multiple_io
-      - Multiple_io
-        - Net Connection_failure Timeout, connecting to tcp:[::1]:2
-        - Net Connection_failure Refused _, connecting to tcp:127.0.0.1:1
+      - Net Connection_failure Timeout, connecting to tcp:[::1]:2
+      - Net Connection_failure Refused _, connecting to tcp:127.0.0.1:1
       - Net Connection_failure Timeout, connecting to tcp:[::1]:4,
         connecting to "host":http
     )");

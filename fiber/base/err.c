@@ -338,6 +338,15 @@ eio_err *eio_err_combine(eio_err *first, eio_err *second) {
     return pair(&eio_err_multiple, first, second);
 }
 
+eio_err *eio_err_collect(eio_err *collected, eio_err *err) {
+    // One with context lines of its own is a single failure of something larger.
+    const eio_err *self = eioi_err_object(collected);
+    bool open = self != NULL && self->kind == &eio_err_multiple_io && self->oldest_step == NULL;
+    if (open && err != NULL && err != collected && eio_err_is(err, &eio_err_io))
+        return append_child(collected, err);
+    return eio_err_combine(collected, err);
+}
+
 static EIO_PRINTF(1, 0) struct eioi_err_step *step_format(const char *fmt, va_list args) {
     va_list again;
     va_copy(again, args);

@@ -84,6 +84,12 @@ EIO_API eio_err *eio_err_child(const eio_err *err, size_t i);
  */
 EIO_API EIO_MUST_USE eio_err *eio_err_combine(eio_err *first, eio_err *second);
 /**
+ * Adds an error to those collected so far (either may be NULL); takes both over. As
+ * `eio_err_combine`, except that a third Io error makes a Multiple_io of three, where `combine`
+ * would make one of a Multiple_io and the third. Suspends: never.
+ */
+EIO_API EIO_MUST_USE eio_err *eio_err_collect(eio_err *collected, eio_err *err);
+/**
  * Adds a context line to an Io error (which is copied first when someone else holds it too); any
  * other error is returned as it is and nothing is formatted. Takes `err` over; NULL is fine.
  * Suspends: never.

@@ -535,6 +535,26 @@ TEST_F(ErrTest, ContextWithoutMemoryLeavesTheErrorAsItWas) {
     EXPECT_EQ(TakeText(alone), "Eio.Io Net Refused B");
 }
 
+TEST_F(ErrTest, CollectedIoErrorsStandSideBySide) {
+    eio_err *all = nullptr;
+    for (const char *where : {"a", "b", "c"})
+        all = eio_err_collect(all, eio_err_add_context(Refused(), "connecting to %s", where));
+    all = eio_err_collect(all, nullptr);
+    ASSERT_EQ(eio_err_child_count(all), 3u);
+    for (size_t i = 0; i < 3; i++)
+        EXPECT_TRUE(eio_err_is(eio_err_child(all, i), &kRefused)) << i;
+    // With a context line it's one failure of something larger.
+    all = eio_err_add_context(all, "looking for a server");
+    all = eio_err_collect(all, Reset());
+    EXPECT_EQ(eio_err_child_count(all), 2u);
+    // Another kind, and a Cancelled, as when combined.
+    all = eio_err_collect(all, eio_err_const(&eio_err_exit));
+    EXPECT_EQ(eio_err_kind_of(all), &eio_err_multiple);
+    EXPECT_EQ(eio_err_child_count(all), 2u);
+    eio_err_drop(all);
+    EXPECT_EQ(eio_err_collect(nullptr, eio_err_const(&eio_err_exit)), eio_err_const(&eio_err_exit));
+}
+
 TEST_F(ErrTest, CombiningWithoutMemoryKeepsTheOlder) {
     struct {
         eio_err *(*first)();
