@@ -98,8 +98,8 @@ typedef eio_err *eio_buf_read_fn(void *arg, eio_buf_read *in);
  * Suspends:  as `src` and `fn` do.
  * Errors:    Failure `Unexpected end-of-file at offset N`, `Unexpected data after parsing (at
  *            offset N)`, `Buffer size limit exceeded when reading at offset N`, `TEXT (at offset
- *            N)` for a Failure of the parser; Invalid_argument, as `eio_buf_read_init`; other
- *            errors of `fn` and of `src` as they are.
+ *            N)` for a Failure of the parser; Invalid_argument, as `eio_buf_read_init`; those
+ *            of `fn` and of `src`, but for these, as they are.
  * Owner:     slices that `fn` was given are invalid when this returns.
  */
 EIO_API EIO_MUST_USE eio_err *eio_buf_read_parse(eio_source *src, size_t max_size,

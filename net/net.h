@@ -127,7 +127,7 @@ EIO_API EIO_MUST_USE eio_err *eio_net_datagram_socket_unbound(eio_net *self, eio
  *
  * Suspends:  until somebody connects.
  * Errors:    Io (EMFILE and its like too) with the line `accepting a connection`; closed;
- *            Cancelled, also when `sw` is off.
+ *            Cancelled, also when `sw` is off; Out_of_memory (the connection is closed).
  * Owner:     `sw` closes and frees the connection when it ends.
  */
 EIO_API EIO_MUST_USE eio_err *eio_listener_accept(eio_listener *self, eio_switch *sw,
