@@ -25,6 +25,7 @@
 struct io_op {
     struct eioi_op op;
     struct eioi_inflight inflight;
+    struct eioi_place place; // while reading from what several fibers may read
     struct eioi_io *io;
     struct msghdr msg; // reads and writes of several slices on a socket
     short poll_events; // while waiting for a descriptor that is O_NONBLOCK
@@ -126,21 +127,28 @@ static eio_err *reason_to_stop(struct io_op *self) {
     return err;
 }
 
+static bool is_reading(const struct eioi_io *io) {
+    return io->op == EIOI_IO_READ || io->op == EIOI_IO_RECVMSG || io->op == EIOI_IO_ACCEPT;
+}
+
 /** The descriptor is O_NONBLOCK, so the kernel doesn't wait by itself. */
 static eio_err *wait_until_ready(struct eioi_uring *uring, struct io_op *self) {
     const struct eioi_io *io = self->io;
-    bool reads = io->op == EIOI_IO_READ || io->op == EIOI_IO_RECVMSG || io->op == EIOI_IO_ACCEPT;
-    self->poll_events = reads ? POLLIN : POLLOUT;
+    self->poll_events = is_reading(io) ? POLLIN : POLLOUT;
     const struct eioi_op_spec spec = {
         .prepare = prepare_ready, .what = io->name, .fault = "cqe_poll", .fd = io->fd->fd};
     int32_t res = eioi_op_run(&self->op, uring, &spec);
     return res >= 0 ? NULL : reason_to_stop(self);
 }
 
-static eio_err *run(struct eioi_uring *uring, struct io_op *self, int32_t *out_res) {
+static eio_err *run(struct eioi_uring *uring, struct io_op *self, struct eioi_place *place,
+                    int32_t *out_res) {
     const struct eioi_io *io = self->io;
-    const struct eioi_op_spec spec = {
-        .prepare = prepare_io, .what = io->name, .fault = fault_names[io->op], .fd = io->fd->fd};
+    const struct eioi_op_spec spec = {.prepare = prepare_io,
+                                      .what = io->name,
+                                      .fault = fault_names[io->op],
+                                      .fd = io->fd->fd,
+                                      .place = place};
     bool again = false;
     for (;; again = true) {
         int32_t res = eioi_op_run(&self->op, uring, &spec);
@@ -157,6 +165,16 @@ static eio_err *run(struct eioi_uring *uring, struct io_op *self, int32_t *out_r
     }
 }
 
+/** As `run`, in the order of arrival where several fibers may read. */
+static eio_err *run_in_turn(struct eioi_uring *uring, struct io_op *self, int32_t *out_res) {
+    if (!(self->io->fd->flags & EIOI_FD_SHARED) || !is_reading(self->io))
+        return run(uring, self, /* place= */ NULL, out_res);
+    eioi_line_enter(&uring->lines, &self->place, self->io->fd->fd, EIOI_LINE_OWN);
+    eio_err *err = run(uring, self, &self->place, out_res);
+    eioi_line_leave(&self->place);
+    return err;
+}
+
 static eio_err *uring_perform(void *backend, struct eioi_io *io, int32_t *out_res) {
     struct eioi_uring *uring = backend;
     struct io_op self;
@@ -165,7 +183,7 @@ static eio_err *uring_perform(void *backend, struct eioi_io *io, int32_t *out_re
     self.io = io;
     self.inflight.on_close = fd_closed;
     EIO_TRY(eioi_fd_enter(io->fd, io->name, &self.inflight));
-    eio_err *err = run(uring, &self, &res);
+    eio_err *err = run_in_turn(uring, &self, &res);
     if (res == -EPIPE && !(io->fd->flags & EIOI_FD_SOCKET))
         eioi_sigpipe_take(&uring->sigpipe);
     eioi_fd_leave(io->fd, &self.inflight); // it may be gone after this
@@ -178,6 +196,7 @@ static eio_err *uring_perform(void *backend, struct eioi_io *io, int32_t *out_re
 
 struct await_op {
     struct eioi_op op;
+    struct eioi_place place; // while waiting to read
     int fd;
     short events;
 };
@@ -187,19 +206,33 @@ static void prepare_await(struct eioi_op *op, struct io_uring_sqe *sqe) {
     io_uring_prep_poll_add(sqe, self->fd, (unsigned)(unsigned short)self->events);
 }
 
-eio_err *eioi_uring_await_fd(void *backend, int fd, short events) {
-    struct await_op self = {.fd = fd, .events = events};
-    const struct eioi_op_spec spec = {
-        .prepare = prepare_await, .what = "descriptor to be ready", .fault = "cqe_poll", .fd = fd};
-    EIO_TRY(eio_fiber_check());
+static eio_err *run_await(struct eioi_uring *uring, struct await_op *self,
+                          struct eioi_place *place) {
+    const struct eioi_op_spec spec = {.prepare = prepare_await,
+                                      .what = "descriptor to be ready",
+                                      .fault = "cqe_poll",
+                                      .fd = self->fd,
+                                      .place = place};
     for (;;) {
-        int32_t res = eioi_op_run(&self.op, backend, &spec);
+        int32_t res = eioi_op_run(&self->op, uring, &spec);
         if (res >= 0)
             return NULL;
         EIO_TRY(eio_fiber_check());
         if (res != -EINTR && res != -EAGAIN && res != -ECANCELED)
             return eioi_err_of_errno(-res, "poll");
     }
+}
+
+eio_err *eioi_uring_await_fd(void *backend, int fd, short events) {
+    struct eioi_uring *uring = backend;
+    struct await_op self = {.fd = fd, .events = events};
+    EIO_TRY(eio_fiber_check());
+    if (events != POLLIN)
+        return run_await(uring, &self, /* place= */ NULL);
+    eioi_line_enter(&uring->lines, &self.place, fd, EIOI_LINE_FOREIGN);
+    eio_err *err = run_await(uring, &self, &self.place);
+    eioi_line_leave(&self.place);
+    return err;
 }
 
 // Closing

@@ -21,12 +21,12 @@
 // everything else when entries are free again; if the kernel says that the target can't be stopped
 // now (EALREADY: a worker thread has it) or isn't there (it is between two states, or its
 // completion is on the way) and no completion comes, it is repeated. An operation that hasn't even
-// an entry is taken off `starved`, and the kernel never hears of it.
+// an entry is taken off `starved` or out of its line, and the kernel never hears of it.
 //
-//            start        entry made         completion
-//   (new) ---------> STARVED -----> STARTED ------------> DONE
-//                       |                                  ^
-//                       +---------- cancel ----------------+
+//         start       first in line      entry made         completion
+//   (new) -----> HELD -------------> STARVED -----> STARTED ------------> DONE
+//                 |                     |                                  ^
+//                 +---------------------+---------- cancel ----------------+
 
 #include "backends/uring/op.h"
 
@@ -64,6 +64,12 @@ static void start(struct eioi_op *self) {
     eioi_list_push_tail(&uring->starved, &self->node);
 }
 
+void eioi_op_start_held(struct eioi_op *self) {
+    EIO_ASSERT(self->state == EIOI_OP_HELD, "who stands in line (%s) wasn't started",
+               self->waiter.what);
+    start(self);
+}
+
 static void cancel_waiter(struct eioi_waiter *w, eio_err *reason) {
     (void)reason; // the fiber finds it in its context
     eioi_op_cancel(EIOI_CONTAINER_OF(w, struct eioi_op, waiter));
@@ -73,12 +79,18 @@ int32_t eioi_op_run(struct eioi_op *self, struct eioi_uring *uring,
                     const struct eioi_op_spec *spec) {
     self->uring = uring;
     self->prepare = spec->prepare;
+    self->place = spec->place;
     self->cancel = EIOI_CANCEL_NONE;
     self->injected = eioi_fault_hook != NULL && eioi_fault_fails(spec->fault) ? errno : 0;
     eioi_list_init(&self->node);
     eioi_waiter_init(&self->waiter, spec->what);
     self->waiter.what_arg = spec->fd;
-    start(self);
+    if (self->place == NULL || self->place->first) {
+        start(self);
+    } else {
+        self->state = EIOI_OP_HELD;
+        eioi_line_hold(&uring->lines, self->place, self);
+    }
     eio_err_drop(eioi_wait(&self->waiter, cancel_waiter));
     EIO_ASSERT(self->state == EIOI_OP_DONE && self->cancel != EIOI_CANCEL_SENT,
                "an operation (%s) is over when the kernel is", spec->what);
@@ -97,7 +109,7 @@ static void wait_to_cancel(struct eioi_op *self) {
 }
 
 void eioi_op_cancel(struct eioi_op *self) {
-    if (self->state == EIOI_OP_STARVED) {
+    if (self->state == EIOI_OP_STARVED || self->state == EIOI_OP_HELD) {
         eioi_list_unlink(&self->node);
         self->state = EIOI_OP_DONE;
         self->res = -ECANCELED;

@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "backends/uring/line.h"
 #include "backends/uring/state.h"
 #include "fiber/sched.h"
 
@@ -15,6 +16,7 @@ struct eioi_op;
 typedef void eioi_op_prepare_fn(struct eioi_op *self, struct io_uring_sqe *sqe);
 
 enum eioi_op_state {
+    EIOI_OP_HELD,    // stands in line behind another (line.c)
     EIOI_OP_STARVED, // on uring->starved: waits for a submission entry
     EIOI_OP_STARTED, // has one: queued, or in the kernel's hands
     EIOI_OP_DONE,    // its completion was taken, or it never started
@@ -32,11 +34,12 @@ struct eioi_op {
     struct eioi_waiter waiter;
     struct eioi_uring *uring;
     eioi_op_prepare_fn *prepare;
-    struct eioi_list node; // in the list that `state` or `cancel` names; never in two
-    int32_t res;           // valid once done: the completion's result, a count or -errno
-    int32_t injected;      // tests: the errno that stands for the result; 0: none
-    uint8_t state;         // enum eioi_op_state
-    uint8_t cancel;        // enum eioi_op_cancel
+    struct eioi_place *place; // in the line of its descriptor; NULL: stands in none
+    struct eioi_list node;    // in the list that `state` or `cancel` names; never in two
+    int32_t res;              // valid once done: the completion's result, a count or -errno
+    int32_t injected;         // tests: the errno that stands for the result; 0: none
+    uint8_t state;            // enum eioi_op_state
+    uint8_t cancel;           // enum eioi_op_cancel
 };
 
 /**
@@ -48,6 +51,7 @@ struct eioi_op_spec {
     const char *what;
     const char *fault;
     int fd;
+    struct eioi_place *place; // starts when this is the first of its line; NULL: at once
 };
 
 /** Starts the operation, waits for it, and returns its result; -ECANCELED may have any reason. */
@@ -59,6 +63,8 @@ int32_t eioi_op_run(struct eioi_op *self, struct eioi_uring *uring,
  */
 void eioi_op_cancel(struct eioi_op *self);
 
+/** For the line: the operation, which was held, is now the first. */
+void eioi_op_start_held(struct eioi_op *self);
 /** For the loop: the operation's completion. */
 void eioi_op_completed(struct eioi_op *self, int32_t res);
 /** For the loop: the answer to its cancel request. */

@@ -137,28 +137,64 @@ TEST_F(OpTest, OperationsFarBeyondTheQueueAllCompleteInOrder) {
 }
 
 TEST_F(OpTest, TenThousandOperationsTimeOutAtOnceWithEightEntries) {
-    EXPECT_OK(EvalUring(
-        [](eio_switch *sw) -> eio_err * {
-            const int N = static_cast<int>(HowMany(kFibers));
-            HalfRaw pair;
-            EIO_TRY(pair.Open(sw));
-            int cancelled = 0;
-            int fd = pair.raw;
-            eio_err *err = SwitchRun([&](eio_switch *inner) -> eio_err * {
-                for (int i = 0; i < N; i++)
-                    EXPECT_OK(Fork(inner, [&cancelled, fd]() -> eio_err * {
-                        eio_err *result = eio_await_readable(fd);
-                        cancelled += eio_err_is(result, &eio_err_cancelled);
-                        return result;
-                    }));
-                EIO_TRY(eioi_sleep_until(eioi_now() + 20000000));
-                return eio_err_const(&eio_err_timeout);
-            });
-            EXPECT_TRUE(eio_err_catch(&err, &eio_err_timeout));
-            EXPECT_EQ(cancelled, N);
-            return err;
-        },
-        8));
+    // Those who wait to write are all in the kernel, of those who wait to read the first one is.
+    for (bool reads : {false, true}) {
+        EXPECT_OK(EvalUring(
+            [reads](eio_switch *sw) -> eio_err * {
+                const int N = static_cast<int>(HowMany(kFibers));
+                HalfRaw pair;
+                EIO_TRY(pair.Open(sw));
+                pair.Fill();
+                int cancelled = 0;
+                int fd = pair.raw;
+                eio_err *err = SwitchRun([&](eio_switch *inner) -> eio_err * {
+                    for (int i = 0; i < N; i++)
+                        EXPECT_OK(Fork(inner, [&cancelled, fd, reads]() -> eio_err * {
+                            eio_err *result =
+                                reads ? eio_await_readable(fd) : eio_await_writable(fd);
+                            cancelled += eio_err_is(result, &eio_err_cancelled);
+                            return result;
+                        }));
+                    EIO_TRY(eioi_sleep_until(eioi_now() + 20000000));
+                    return eio_err_const(&eio_err_timeout);
+                });
+                EXPECT_TRUE(eio_err_catch(&err, &eio_err_timeout));
+                EXPECT_EQ(cancelled, N);
+                return err;
+            },
+            8));
+    }
+}
+
+TEST_F(OpTest, OfThoseWhoWaitToReadOneDescriptorOnlyTheFirstIsInTheKernel) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        HalfRaw pair, other;
+        EIO_TRY(pair.Open(sw));
+        EIO_TRY(other.Open(sw));
+        FaultPlan faults;
+        std::vector<int> order;
+        auto wait = [&](int who, int fd) -> eio_err * {
+            EIO_TRY(eio_await_readable(fd));
+            order.push_back(who);
+            return nullptr;
+        };
+        // No entry is asked for by those who are held; one for the read of the wake-up descriptor.
+        return All({[&] { return wait(0, pair.raw); }, [&] { return wait(1, pair.raw); },
+                    [&] { return wait(2, pair.raw); }, [&] { return wait(9, other.raw); },
+                    [&]() -> eio_err * {
+                        EXPECT_EQ(faults.Count("uring_sqe_full"), 2);
+                        EIO_TRY(eioi_sleep_until(eioi_now() + 1000000));
+                        EXPECT_EQ(faults.Count("uring_sqe_full"), 3);
+                        EIO_TRY(eio_flow_copy_string("x", &other.flow->sink));
+                        while (order.size() < 1)
+                            EIO_TRY(eio_fiber_yield());
+                        EIO_TRY(eio_flow_copy_string("x", &pair.flow->sink));
+                        while (order.size() < 4)
+                            EIO_TRY(eio_fiber_yield());
+                        EXPECT_EQ(order, (std::vector<int>{9, 0, 1, 2}));
+                        return nullptr;
+                    }});
+    }));
 }
 
 TEST_F(OpTest, AnOperationThatNeverGotAnEntryIsCancelledWithoutTheKernel) {

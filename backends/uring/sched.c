@@ -253,6 +253,7 @@ eio_err *eioi_uring_create_sized(unsigned entries, struct eioi_uring **out) {
     eioi_list_init(&self->starved);
     eioi_list_init(&self->starved_cancels);
     eioi_list_init(&self->again);
+    eioi_lines_init(&self->lines);
     eio_err *err = open_wake(self);
     if (err != NULL) {
         eioi_free(self);

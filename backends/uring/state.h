@@ -9,6 +9,7 @@
 
 #include "backends/unix/low_level.h"
 #include "backends/unix/sigpipe.h"
+#include "backends/uring/line.h"
 #include "backends/uring/ring.h"
 #include "backends/uring/uring.h"
 #include "fiber/base/list.h"
@@ -29,13 +30,14 @@ struct eioi_uring {
     struct eioi_ring ring;
     struct eioi_list starved;         // operations that wait for a submission entry, oldest first
     struct eioi_list starved_cancels; // operations whose cancel request does
-    struct eioi_list again; // operations whose cancel request is to be repeated at `again_at`
-    int64_t again_at;       // valid while `again` isn't empty
-    unsigned in_flight;     // submission entries made whose (last) completion hasn't been taken
-    unsigned refusals;      // times in a row that the kernel had no memory for a submission
-    int wake_fd;            // an eventfd: poke
-    uint64_t wake_count;    // where the read of it goes
-    bool wake_armed;        // that read is queued or in flight
+    struct eioi_list again;  // operations whose cancel request is to be repeated at `again_at`
+    struct eioi_lines lines; // who waits to read one descriptor
+    int64_t again_at;        // valid while `again` isn't empty
+    unsigned in_flight;      // submission entries made whose (last) completion hasn't been taken
+    unsigned refusals;       // times in a row that the kernel had no memory for a submission
+    int wake_fd;             // an eventfd: poke
+    uint64_t wake_count;     // where the read of it goes
+    bool wake_armed;         // that read is queued or in flight
     struct eioi_sigpipe sigpipe;
 };
 

@@ -84,6 +84,12 @@ class HalfRaw {
     void Send(const char *text) {
         EXPECT_EQ(send(raw, text, strlen(text), MSG_NOSIGNAL), static_cast<ssize_t>(strlen(text)));
     }
+    /// Until `raw` takes no more.
+    void Fill() {
+        static const char space[4096] = {};
+        while (send(raw, space, sizeof space, MSG_NOSIGNAL | MSG_DONTWAIT) > 0) {
+        }
+    }
     eio_err *Read(std::string *out) {
         uint8_t space[64];
         size_t got;

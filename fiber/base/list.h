@@ -57,4 +57,15 @@ static inline struct eioi_list *eioi_list_pop_head(struct eioi_list *self) {
     return node;
 }
 
+/** Puts all nodes of `from`, in their order, at the tail of `to`; `from` is empty then. */
+static inline void eioi_list_move_all(struct eioi_list *from, struct eioi_list *to) {
+    if (eioi_list_empty(from))
+        return;
+    from->next->prev = to->prev;
+    to->prev->next = from->next;
+    from->prev->next = to;
+    to->prev = from->prev;
+    eioi_list_init(from);
+}
+
 #endif

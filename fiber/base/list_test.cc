@@ -92,4 +92,17 @@ TEST_F(ListTest, AWalkMayUnlinkTheNodeThatItIsAt) {
     EXPECT_EQ(Values(), (V{1, 3}));
 }
 
+TEST_F(ListTest, AllNodesOfAListMoveBehindThoseOfAnotherInTheirOrder) {
+    eioi_list other;
+    eioi_list_init(&other);
+    eioi_list_move_all(&other, &list_);
+    EXPECT_EQ(Values(), V{});
+    eioi_list_push_tail(&list_, &items_[0].node);
+    eioi_list_push_tail(&other, &items_[1].node);
+    eioi_list_push_tail(&other, &items_[2].node);
+    eioi_list_move_all(&other, &list_);
+    EXPECT_EQ(Values(), (V{0, 1, 2}));
+    EXPECT_TRUE(eioi_list_empty(&other));
+}
+
 } // namespace

@@ -267,9 +267,6 @@ TEST_P(NetTest, ADatagramSocketServesSeveralDomains) {
 }
 
 TEST_P(NetTest, ReceiversAreServedFirstInFirstOut) {
-    if (std::string(GetParam()) == "uring")
-        GTEST_SKIP()
-            << "not mended yet: io_uring's own order is that the newest receiver gets the datagram";
     EXPECT_OK(EvalReal([&](eio_switch *sw, const eio_env *env) -> eio_err * {
         eio_datagram_socket *a, *b;
         EIO_TRY(eio_socketpair_datagram(sw, &a, &b));
@@ -293,6 +290,111 @@ TEST_P(NetTest, ReceiversAreServedFirstInFirstOut) {
                 return nullptr;
             }));
         EXPECT_EQ(order, (std::vector<size_t>{0, 1, 2, 3, 4}));
+        return nullptr;
+    }));
+}
+
+TEST_P(NetTest, AcceptorsAreServedFirstInFirstOut) {
+    for (bool tcp : {true, false}) {
+        EXPECT_OK(EvalReal([&](eio_switch *sw, const eio_env *env) -> eio_err * {
+            eio_listener *listener;
+            eio_sockaddr addr;
+            EIO_TRY(Listen(sw, env, tcp, 8, &listener));
+            EIO_TRY(eio_listener_addr(listener, &addr));
+            std::vector<size_t> order;
+            std::vector<int> clients;
+            EIO_TRY(Both(
+                [&] {
+                    return ForEach(5, 0, [&](size_t i) -> eio_err * {
+                        eio_stream_socket *socket;
+                        EIO_TRY(eio_listener_accept(listener, sw, &socket, nullptr));
+                        order.push_back(i);
+                        return nullptr;
+                    });
+                },
+                [&]() -> eio_err * {
+                    for (int i = 0; i < 5; i++) {
+                        EIO_TRY(eio_mono_clock_sleep(env->mono_clock, EIO_MILLISECOND));
+                        clients.push_back(ConnectRaw(addr));
+                    }
+                    return nullptr;
+                }));
+            for (int fd : clients)
+                close(fd);
+            EXPECT_EQ(order, (std::vector<size_t>{0, 1, 2, 3, 4}));
+            return nullptr;
+        }));
+    }
+}
+
+TEST_P(NetTest, ThoseWhoAwaitADescriptorAreServedFirstInFirstOut) {
+    EXPECT_OK(EvalReal([&](eio_switch *, const eio_env *env) -> eio_err * {
+        int fds[2];
+        EXPECT_EQ(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+        std::vector<size_t> order;
+        eio_err *err = Both(
+            [&] {
+                return ForEach(5, 0, [&](size_t i) -> eio_err * {
+                    char byte;
+                    do { // several may be told of one byte
+                        EIO_TRY(eio_await_readable(fds[0]));
+                    } while (read(fds[0], &byte, 1) != 1);
+                    order.push_back(i);
+                    return nullptr;
+                });
+            },
+            [&]() -> eio_err * {
+                for (int i = 0; i < 5; i++) {
+                    EIO_TRY(eio_mono_clock_sleep(env->mono_clock, EIO_MILLISECOND));
+                    EXPECT_EQ(write(fds[1], "x", 1), 1);
+                }
+                return nullptr;
+            });
+        close(fds[0]);
+        close(fds[1]);
+        EXPECT_EQ(order.size(), 5u);
+        if (std::string(GetParam()) == "uring") { // epoll tells them all, and they ask again
+            EXPECT_EQ(order, (std::vector<size_t>{0, 1, 2, 3, 4}));
+        }
+        return err;
+    }));
+}
+
+TEST_P(NetTest, OneWhoIsCancelledInTheMiddleOfTheLineLeavesItsPlaceToTheNext) {
+    EXPECT_OK(EvalReal([&](eio_switch *sw, const eio_env *env) -> eio_err * {
+        eio_datagram_socket *a, *b;
+        EIO_TRY(eio_socketpair_datagram(sw, &a, &b));
+        std::vector<size_t> order;
+        eio_cancel *cancels[4];
+        EIO_TRY(Both(
+            [&] {
+                return ForEach(4, 0, [&](size_t i) {
+                    return CancelSub([&](eio_cancel *cc) -> eio_err * {
+                        char space[8];
+                        eio_datagram_info info;
+                        cancels[i] = cc;
+                        eio_err *err = eio_datagram_recv(a, eio_buf_of(space, 8), &info);
+                        if (i < 2) { // the first, who is in the kernel, and one who is behind it
+                            EXPECT_ERR(err, &eio_err_cancelled);
+                            return nullptr;
+                        }
+                        EIO_TRY(err);
+                        EXPECT_EQ(space[0], static_cast<char>('0' + i));
+                        order.push_back(i);
+                        return nullptr;
+                    });
+                });
+            },
+            [&]() -> eio_err * {
+                EIO_TRY(eio_mono_clock_sleep(env->mono_clock, EIO_MILLISECOND));
+                eio_cancel_cancel(cancels[1], eio_err_failure("stop"));
+                eio_cancel_cancel(cancels[0], eio_err_failure("stop"));
+                EIO_TRY(eio_mono_clock_sleep(env->mono_clock, EIO_MILLISECOND));
+                EXPECT_EQ(WriteRaw(eio_fd_of_datagram(b), "2"), 1);
+                EXPECT_EQ(WriteRaw(eio_fd_of_datagram(b), "3"), 1);
+                return nullptr;
+            }));
+        EXPECT_EQ(order, (std::vector<size_t>{2, 3}));
         return nullptr;
     }));
 }
