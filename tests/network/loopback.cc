@@ -4,12 +4,15 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <net/route.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -80,6 +83,39 @@ void OwnLoopback::SetUp() {
 
 bool OwnLoopback::HasIPv4RouteOnly() {
     return has_ipv4_route_only;
+}
+
+bool OwnLoopback::AddLinkLocal() {
+    // The kernel's struct in6_ifreq; its header doesn't go with the C library's.
+    struct {
+        in6_addr addr;
+        uint32_t prefix_len;
+        int index;
+    } request = {};
+    request.addr.s6_addr[0] = 0xfe;
+    request.addr.s6_addr[1] = 0x80;
+    request.addr.s6_addr[15] = 1;
+    request.prefix_len = 64;
+    request.index = static_cast<int>(if_nametoindex("lo"));
+    const int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    bool usable = ioctl(fd, SIOCSIFADDR, &request) == 0 || errno == EEXIST;
+    if (usable) {
+        // The kernel makes it usable a little later, by a thread of its own.
+        sockaddr_in6 addr = {};
+        addr.sin6_family = AF_INET6;
+        addr.sin6_addr = request.addr;
+        addr.sin6_scope_id = static_cast<uint32_t>(request.index);
+        usable = false;
+        for (int tries = 0; tries < 5000 && !usable; tries++) {
+            usable = bind(fd, reinterpret_cast<sockaddr *>(&addr), sizeof addr) == 0;
+            if (!usable)
+                usleep(1000);
+        }
+    }
+    close(fd);
+    return usable;
 }
 
 void OwnLoopback::TearDown() {

@@ -19,6 +19,8 @@ class OwnLoopback : public ::testing::Environment {
     void TearDown() override;
     /// Whether IPv4 addresses beyond the loopback have a route (through it), and IPv6 ones don't.
     static bool HasIPv4RouteOnly();
+    /// Gives the loopback the link-local address fe80::1; false where the system doesn't let it.
+    static bool AddLinkLocal();
 
   private:
     int lock_ = -1;
