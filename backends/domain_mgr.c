@@ -120,7 +120,7 @@ static eio_err *run_loop(struct call *self) {
     const struct eioi_sched_opts opts = {
         .ops = backend.ops,
         .backend = backend.instance,
-        .stack_bytes = self->mgr->stack_bytes,
+        .loop = self->mgr->loop,
     };
     eio_err *err = eioi_sched_run(&opts, domain_main, self);
     eioi_alternate_stack_end(&alternate);
@@ -181,7 +181,6 @@ static eio_err *real_run(eio_domain_mgr *mgr, eio_call_fn *fn, void *arg) {
 static const struct eio_domain_mgr_ops real_ops = {.name = "threads", .run = real_run};
 
 void eioi_domain_mgr_init(struct eioi_domain_mgr *self, enum eioi_backend_kind kind,
-                          size_t stack_bytes) {
-    *self =
-        (struct eioi_domain_mgr){.mgr.ops = &real_ops, .kind = kind, .stack_bytes = stack_bytes};
+                          const struct eioi_loop_opts *loop) {
+    *self = (struct eioi_domain_mgr){.mgr.ops = &real_ops, .kind = kind, .loop = *loop};
 }

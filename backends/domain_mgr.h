@@ -5,18 +5,17 @@
 // Real domains: each function gets a thread with a loop of its own, on the same kind of backend.
 // Usable from any domain.
 
-#include <stddef.h>
-
 #include "backends/choice.h"
 #include "eio/domain.h"
+#include "fiber/sched.h"
 
 struct eioi_domain_mgr {
     eio_domain_mgr mgr;
     enum eioi_backend_kind kind; // of the loops that it makes
-    size_t stack_bytes;          // default stack of their fibers; 0: the usual
+    struct eioi_loop_opts loop;
 };
 
 void eioi_domain_mgr_init(struct eioi_domain_mgr *self, enum eioi_backend_kind kind,
-                          size_t stack_bytes);
+                          const struct eioi_loop_opts *loop);
 
 #endif

@@ -12,6 +12,7 @@
  */
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "eio/env.h"
 #include "eio/err.h"
@@ -36,6 +37,12 @@ EIO_API int eio_main(eio_main_fn *fn, void *arg);
 struct eio_run_opts {
     const char *backend; /**< "uring", "epoll"; NULL: $EIO_BACKEND, else the best that works */
     size_t stack_bytes;  /**< default stack of a fiber; 0: 64 KiB */
+    /**
+     * How long a domain with nothing to do looks for events before it sleeps; 0: not at all. For
+     * programs that wait for few peers and want each answer a few microseconds earlier: it takes
+     * the processor to itself meanwhile. At most a second; negative: 0.
+     */
+    int64_t spin_ns;
 };
 /**
  * Runs `fn(arg, env)` and returns its error; prints nothing but the fall-back line, touches no

@@ -9,6 +9,8 @@
 #include <thread>
 
 #include "eio/domain.h"
+#include "eio/fd.h"
+#include "eio/flow.h"
 #include "eio/net.h"
 #include "eio/signal.h"
 #include "fiber/base/alloc.h"
@@ -100,6 +102,35 @@ TEST_P(MainTest, SeveralThreadsMayHaveALoopEach) {
     for (std::thread &thread : threads)
         thread.join();
     EXPECT_EQ(sum, 10);
+}
+
+TEST_P(MainTest, ALoopThatSpinsServesAllTheSame) {
+    for (int64_t spin : {int64_t{-1}, 100 * EIO_MICROSECOND, INT64_MAX}) {
+        eio_run_opts opts = {};
+        opts.backend = GetParam();
+        opts.spin_ns = spin;
+        auto main = [](void *, const eio_env *env) {
+            return SwitchRun([env](eio_switch *sw) -> eio_err * {
+                eio_stream_socket *a, *b;
+                EIO_TRY(eio_socketpair_stream(sw, &a, &b));
+                EIO_TRY(Fork(sw, [=] {
+                    return eio_flow_copy(&b->flow.source, &b->flow.sink); // an echo
+                }));
+                char back[4];
+                for (int round = 0; round < 20; round++) {
+                    EIO_TRY(eio_flow_copy_string("ping", &a->flow.sink));
+                    EIO_TRY(eio_source_read_exact(&a->flow.source, eio_buf_of(back, 4)));
+                    EXPECT_EQ(std::string(back, 4), "ping");
+                }
+                // A domain that spins is woken by another, and by time.
+                auto there = []() -> eio_err * { return eio_fiber_yield(); };
+                EIO_TRY(eio_domain_run(env->domain_mgr, Fn<decltype(there)>::Call, &there));
+                EIO_TRY(eio_mono_clock_sleep(env->mono_clock, EIO_MILLISECOND));
+                return eio_flow_shutdown(&a->flow, EIO_SHUTDOWN_SEND);
+            });
+        };
+        EXPECT_OK(eio_run(&opts, main, nullptr)) << spin;
+    }
 }
 
 TEST_P(MainTest, ALoopInsideALoopIsAMistake) {

@@ -25,10 +25,10 @@ static eio_err *open_streams(eio_env *env, eio_switch *sw) {
 }
 
 eio_err *eioi_real_env_open(struct eioi_real_env *self, eio_switch *sw,
-                            const struct eioi_backend *backend, size_t stack_bytes) {
+                            const struct eioi_backend *backend, const struct eioi_loop_opts *loop) {
     eio_resolver *resolver;
     eioi_random_init(&self->random);
-    eioi_domain_mgr_init(&self->domain_mgr, backend->kind, stack_bytes);
+    eioi_domain_mgr_init(&self->domain_mgr, backend->kind, loop);
     self->env = (eio_env){
         .net = &self->net,
         .clock = &eioi_real_clock,

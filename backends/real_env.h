@@ -19,7 +19,8 @@ struct eioi_real_env {
 
 /** Fills it for the running loop; what it opens belongs to `sw`. */
 EIO_MUST_USE eio_err *eioi_real_env_open(struct eioi_real_env *self, eio_switch *sw,
-                                         const struct eioi_backend *backend, size_t stack_bytes);
+                                         const struct eioi_backend *backend,
+                                         const struct eioi_loop_opts *loop);
 /** Gives back what doesn't belong to the switch. */
 void eioi_real_env_fini(struct eioi_real_env *self);
 

@@ -192,6 +192,18 @@ static void wait_for_events(struct eioi_sched *s) {
         handle_deadlock(s);
 }
 
+/** Looks again and again, for a while: what comes soon is had without going to sleep. */
+static void spin(struct eioi_sched *s) {
+    int64_t now = s->ops->now(s->backend);
+    const int64_t end = now + s->spin_ns;
+    for (; s->run_head == NULL && now < end; now = s->ops->now(s->backend)) {
+        s->ops->poll(s->backend, EIOI_POLL_NOW);
+        if (eioi_mpsc_has_any(&s->inbox))
+            drain_inbox(s);
+        fire_due_timers(s);
+    }
+}
+
 /** Looks at messages, timers and the backend; blocks only while no fiber is ready. */
 static __attribute__((noinline)) void run_loop(struct eioi_sched *s) {
     s->budget = POLL_EVERY;
@@ -200,6 +212,8 @@ static __attribute__((noinline)) void run_loop(struct eioi_sched *s) {
     fire_due_timers(s);
     if (s->run_head != NULL)
         s->ops->poll(s->backend, EIOI_POLL_NOW);
+    if (s->run_head == NULL && s->spin_ns != 0)
+        spin(s);
     while (s->run_head == NULL && !s->abandoned)
         wait_for_events(s);
 }
@@ -423,7 +437,9 @@ static void sched_init(struct eioi_sched *s, const struct eioi_sched_opts *opts)
     memset(s, 0, sizeof *s);
     s->ops = opts->ops;
     s->backend = opts->backend;
-    s->stack_bytes = opts->stack_bytes != 0 ? opts->stack_bytes : (size_t)EIOI_STACK_DEFAULT;
+    s->stack_bytes =
+        opts->loop.stack_bytes != 0 ? opts->loop.stack_bytes : (size_t)EIOI_STACK_DEFAULT;
+    s->spin_ns = opts->loop.spin_ns;
     s->budget = POLL_EVERY;
     s->id = atomic_fetch_add_explicit(&next_domain_id, 1, memory_order_relaxed);
     s->trim_at = INT64_MAX;

@@ -153,10 +153,16 @@ struct eioi_backend_ops {
     const void *io_ops;
 };
 
+/** What is the same for all the loops of a program. */
+struct eioi_loop_opts {
+    size_t stack_bytes; // default stack of a fiber; 0: 64 KiB (256 KiB under a sanitizer)
+    int64_t spin_ns;    // how long to look for events before blocking; 0: not at all
+};
+
 struct eioi_sched_opts {
     const struct eioi_backend_ops *ops;
     void *backend;
-    size_t stack_bytes; // default stack of a fiber; 0: 64 KiB (256 KiB under a sanitizer)
+    struct eioi_loop_opts loop;
 };
 
 /**

@@ -548,4 +548,33 @@ TEST_F(SchedTest, ASleepIntoThePastTakesOneTurn) {
     EXPECT_EQ(loop.now, 100);
 }
 
+// --- Spinning ------------------------------------------------------------------------------------
+
+TEST_F(SchedTest, ALoopThatSpinsLooksForEventsBeforeItSleeps) {
+    TestLoop loop;
+    loop.step = 10;
+    loop.spin_ns = 100;
+    EXPECT_OK(loop.Run([] { return eioi_sleep_until(25); }));
+    EXPECT_EQ(loop.sleeps, 0u);
+    EXPECT_EQ(loop.now, 30);
+}
+
+TEST_F(SchedTest, ALoopThatSpinsForNothingSleeps) {
+    TestLoop loop;
+    loop.step = 10;
+    loop.spin_ns = 100;
+    EXPECT_OK(loop.Run([] { return eioi_sleep_until(1000); }));
+    EXPECT_EQ(loop.sleeps, 1u);
+    EXPECT_EQ(loop.now, 1000);
+    EXPECT_EQ(loop.polls, 11u) << "it spins as long as it was told";
+}
+
+TEST_F(SchedTest, ALoopThatDoesNotSpinSleepsAtOnce) {
+    TestLoop loop;
+    loop.step = 10;
+    EXPECT_OK(loop.Run([] { return eioi_sleep_until(25); }));
+    EXPECT_EQ(loop.sleeps, 1u);
+    EXPECT_EQ(loop.now, 25);
+}
+
 } // namespace

@@ -55,7 +55,7 @@ class TestLoop {
     TestLoop &operator=(const TestLoop &) = delete;
 
     template <class F> eio_err *Run(F &&f, size_t stack_bytes = 0) {
-        const eioi_sched_opts opts = {&ops_, this, stack_bytes};
+        const eioi_sched_opts opts = {&ops_, this, {stack_bytes, spin_ns}};
         return eioi_sched_run(&opts, Fn<F>::Call, Fn<F>::Arg(f));
     }
     /// Time is taken for real, so that idle stacks are looked after.
@@ -65,7 +65,9 @@ class TestLoop {
 
     int64_t now = 0;               // the time
     int64_t step = 0;              // what each poll that doesn't block adds to it
+    int64_t spin_ns = 0;           // of the loop, when it runs
     unsigned polls = 0;            // polls so far
+    unsigned sleeps = 0;           // those of them that might block
     std::function<void()> on_poll; // runs in each poll, as an event's handler would
     std::function<void()> on_poke; // runs at the end of each poke, in the poking thread
 
@@ -80,6 +82,7 @@ class TestLoop {
             self->now += self->step;
             return EIOI_POLL_OK;
         }
+        self->sleeps++;
         std::unique_lock<std::mutex> lock(self->mutex_);
         if (deadline_ns == EIOI_POLL_FOREVER) {
             if (!self->expect_pokes_)

@@ -144,7 +144,7 @@ static eio_err *run(struct mock_run *self) {
     struct eioi_sched_opts sched_opts = {
         .ops = &mock_ops,
         .backend = self,
-        .stack_bytes = self->opts->stack_bytes,
+        .loop.stack_bytes = self->opts->stack_bytes,
     };
     eio_err *err = eioi_sched_run(&sched_opts, mock_main, self);
     if (err == NULL && self->opts->strict)
