@@ -6,9 +6,11 @@
 //     are some.
 //   COOP_TASKRUN (5.19): the next best.
 //   neither.
-// EINVAL says that a flag isn't known; ENOMEM (locked memory, before 5.12) that the queues are too
-// large. A kernel that has the flags but lacks a feature or an operation that we can't do without
-// is refused here, so that nothing has to be checked later.
+// EINVAL says that a flag isn't known; ENOMEM that the queues are too large: they are charged to the
+// user as locked memory (before 5.12, and again from 6.14 on). The kernel gives that back some time
+// after a ring was closed, so when not even small queues can be had, they are asked for again a few
+// times. A kernel that has the flags but lacks a feature or an operation that we can't do without is
+// refused here, so that nothing has to be checked later.
 //
 // The library's own submit functions aren't used: they loop, swallow errors and read the clock in
 // ways that differ from version to version. Publishing entries is one store, entering is one call,
@@ -21,10 +23,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "backends/unix/std_stream.h"
 #include "fiber/sanitizer.h"
+
+enum {
+    MEMORY_PAUSE_MIN_NS = 1000 * 1000,       // before queues are asked for again; doubled each time
+    MEMORY_PAUSE_MAX_NS = 128 * 1000 * 1000, // the last one: about a quarter of a second in all
+};
 
 // What liburing 2.3's header has, named here so that an older one fails at this line.
 _Static_assert(IORING_SETUP_DEFER_TASKRUN == 1U << 13, "liburing 2.3 or newer is needed");
@@ -190,10 +198,27 @@ static void fill_array(struct io_uring *io) {
         io->sq.array[i] = i;
 }
 
-eio_err *eioi_ring_open(struct eioi_ring *self, unsigned entries) {
-    int rc = set_up_best(&self->io, entries);
-    for (; rc == -ENOMEM && entries > EIOI_RING_ENTRIES_MIN; rc = set_up_best(&self->io, entries))
+/** With `entries`, or with fewer if there is no memory for so many. 0 or -errno. */
+static int set_up_sized(struct io_uring *io, unsigned entries) {
+    int rc = set_up_best(io, entries);
+    for (; rc == -ENOMEM && entries > EIOI_RING_ENTRIES_MIN; rc = set_up_best(io, entries))
         entries /= 2;
+    return rc;
+}
+
+/** As `set_up_sized`; what rings closed a moment ago still occupy is waited for. */
+static int set_up_patiently(struct io_uring *io, unsigned entries) {
+    int rc = set_up_sized(io, entries);
+    for (long ns = MEMORY_PAUSE_MIN_NS; rc == -ENOMEM && ns <= MEMORY_PAUSE_MAX_NS; ns *= 2) {
+        struct timespec pause = {.tv_nsec = ns};
+        (void)EIOI_SYS(nanosleep, nanosleep(&pause, NULL)); // cut short: asked a bit earlier
+        rc = set_up_sized(io, entries);
+    }
+    return rc;
+}
+
+eio_err *eioi_ring_open(struct eioi_ring *self, unsigned entries) {
+    int rc = set_up_patiently(&self->io, entries);
     if (rc == 0)
         rc = move_above_std(&self->io);
     if (rc < 0)

@@ -35,7 +35,8 @@ TEST_F(RingTest, ARefusalSaysWhatMayHaveRefused) {
     EXPECT_NE(CreateError().find("the kernel doesn't have it"), std::string::npos);
     faults.Fail("io_uring_setup", EINVAL, 1, 100);
     EXPECT_NE(CreateError().find("the kernel is too old"), std::string::npos);
-    faults.Fail("io_uring_setup", ENOMEM, 1, 100);
+    faults.Fail("io_uring_setup", ENOMEM, 1, 1000);
+    faults.Fail("nanosleep", EINTR, 1, 1000);
     EXPECT_NE(CreateError().find("ulimit -l"), std::string::npos);
     faults.Fail("io_uring_setup", EMFILE);
     EXPECT_NE(CreateError().find("Too many open files"), std::string::npos);
@@ -63,6 +64,22 @@ TEST_F(RingTest, WithLittleMemoryTheQueuesAreSmaller) {
     faults.Fail("io_uring_setup", ENOMEM, 1, 2); // 256 and 128
     ExpectWorks();
     EXPECT_EQ(faults.Count("io_uring_setup"), 3);
+}
+
+TEST_F(RingTest, MemoryThatClosedRingsGiveBackLateIsWaitedFor) {
+    FaultPlan faults;
+    faults.Fail("io_uring_setup", ENOMEM, 1, 7); // three sizes, twice, and the largest
+    ExpectWorks();
+    EXPECT_EQ(faults.Count("io_uring_setup"), 8);
+    EXPECT_EQ(faults.Count("nanosleep"), 2);
+}
+
+TEST_F(RingTest, MemoryThatNeverComesIsWaitedForABoundedTime) {
+    FaultPlan faults;
+    faults.Fail("io_uring_setup", ENOMEM, 1, 1000);
+    faults.Fail("nanosleep", EINTR, 1, 1000);
+    EXPECT_NE(CreateError().find("no memory for the queues"), std::string::npos);
+    EXPECT_EQ(faults.Count("nanosleep"), 8);
 }
 
 TEST_F(RingTest, AThreadMayRunOneLoopAfterAnother) {
