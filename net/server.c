@@ -29,6 +29,7 @@
 #include "eio/semaphore.h"
 #include "eio/trace.h"
 #include "fiber/base/assert.h"
+#include "fiber/pause.h"
 
 #define BACKOFF_MIN_NS (5 * EIO_MILLISECOND)
 #define BACKOFF_MAX_NS (1 * EIO_SECOND)
@@ -175,7 +176,8 @@ static eio_err *back_off(struct loop *self) {
     self->backoff_ns = doubled < BACKOFF_MIN_NS ? BACKOFF_MIN_NS : doubled;
     if (self->backoff_ns > BACKOFF_MAX_NS)
         self->backoff_ns = BACKOFF_MAX_NS;
-    return clock != NULL ? eio_mono_clock_sleep(clock, self->backoff_ns) : eio_fiber_yield();
+    return clock != NULL ? eio_mono_clock_sleep(clock, self->backoff_ns)
+                         : eioi_pause(self->backoff_ns);
 }
 
 /** Goes on after a failed accept, or returns what ends the server; takes `err` over. */

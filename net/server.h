@@ -59,7 +59,7 @@ struct eio_server_opts {
     eio_domain_mgr *domain_mgr;
     /** Domains beside this one; negative: Invalid_argument. */
     int additional_domains;
-    /** To wait by when accept lacks something; NULL: only every other ready fiber runs first. */
+    /** To wait by when accept lacks something; NULL: the running loop's own. */
     eio_mono_clock *clock;
     /** At least so much stack for each handler; 0: the loop's default. */
     size_t stack_bytes;
@@ -76,8 +76,7 @@ struct eio_server_opts {
 /**
  * Accepts and handles connections until stopped, cancelled, or failed. A lack of descriptors,
  * memory or stacks, and a connection that died in the queue, are reported to `on_error` and don't
- * end the server; after a lack it waits a little (5 ms, doubling up to 1 s, by `opts->clock`)
- * before it accepts again.
+ * end the server; after a lack it waits a little (5 ms, doubling up to 1 s) before it accepts again.
  *
  * Suspends:  until the end.
  * Errors:    what `on_error` returned; those of `eio_listener_accept` that no waiting cures;
