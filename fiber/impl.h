@@ -68,8 +68,9 @@ struct eioi_sched {
     const struct eioi_backend_ops *ops;
     void *backend;
     size_t stack_bytes;
-    int64_t spin_ns; // how long to look for events before blocking
-    size_t fibers;   // alive
+    int64_t spin_ns;                             // how long to look for events before blocking
+    size_t (*pick)(void *backend, size_t ready); // NULL: the first goes on
+    size_t fibers;                               // alive
     struct eioi_stack_pool *pools[EIOI_STACK_CLASSES];
     struct eio_cancel root;
     struct eioi_fiber thread; // stands for the thread's own stack

@@ -25,6 +25,8 @@
 #include "fiber/context.h"
 #include "fiber/impl.h"
 
+// A backend that picks who goes on (`eioi_sched_opts.pick`) is asked before every resumption: the
+// loop is gone through each time, so that the usual way stays what it is.
 enum { POLL_EVERY = 128 };
 #define TRIM_INTERVAL (5 * INT64_C(1000000000))
 
@@ -204,9 +206,32 @@ static void spin(struct eioi_sched *s) {
     }
 }
 
+/** The ready fiber that the backend picks becomes the first. */
+static void bring_forward(struct eioi_sched *s) {
+    size_t n = 0;
+    for (struct eioi_fiber *f = s->run_head; f != NULL; f = f->next)
+        n++;
+    size_t i = s->pick(s->backend, n);
+    EIO_ASSERT(i < n, "%zu fibers are ready, and number %zu was picked", n, i);
+    if (i == 0)
+        return;
+    struct eioi_fiber *before = s->run_head;
+    while (--i > 0)
+        before = before->next;
+    struct eioi_fiber *picked = before->next;
+    before->next = picked->next;
+    if (picked == s->run_tail)
+        s->run_tail = before;
+    eioi_run_push_head(s, picked);
+}
+
+static unsigned full_budget(const struct eioi_sched *s) {
+    return s->pick == NULL ? (unsigned)POLL_EVERY : 1;
+}
+
 /** Looks at messages, timers and the backend; blocks only while no fiber is ready. */
 static __attribute__((noinline)) void run_loop(struct eioi_sched *s) {
-    s->budget = POLL_EVERY;
+    s->budget = full_budget(s);
     if (eioi_mpsc_has_any(&s->inbox))
         drain_inbox(s);
     fire_due_timers(s);
@@ -216,6 +241,8 @@ static __attribute__((noinline)) void run_loop(struct eioi_sched *s) {
         spin(s);
     while (s->run_head == NULL && !s->abandoned)
         wait_for_events(s);
+    if (s->pick != NULL && s->run_head != NULL)
+        bring_forward(s);
 }
 
 /** Takes the next ready fiber off the queue; NULL when the rest of the fibers was given up. */
@@ -440,7 +467,8 @@ static void sched_init(struct eioi_sched *s, const struct eioi_sched_opts *opts)
     s->stack_bytes =
         opts->loop.stack_bytes != 0 ? opts->loop.stack_bytes : (size_t)EIOI_STACK_DEFAULT;
     s->spin_ns = opts->loop.spin_ns;
-    s->budget = POLL_EVERY;
+    s->pick = opts->pick;
+    s->budget = full_budget(s);
     s->id = atomic_fetch_add_explicit(&next_domain_id, 1, memory_order_relaxed);
     s->trim_at = INT64_MAX;
     s->root.sched = s;

@@ -163,6 +163,8 @@ struct eioi_sched_opts {
     const struct eioi_backend_ops *ops;
     void *backend;
     struct eioi_loop_opts loop;
+    /** Which of the `ready` fibers, counted from 0, goes on next; NULL: the first, always. */
+    size_t (*pick)(void *backend, size_t ready);
 };
 
 /**

@@ -7,6 +7,9 @@
 // another thread) ends a poll without an event; where the test says that there are other threads,
 // poll waits for one before it would speak of a deadlock.
 //
+// Shuffled, the scheduler asks before each resumption which fiber it shall be. The numbers are drawn
+// from a state of this run alone, so that the seed decides everything.
+//
 // The loop owns every mock made while it runs, through an intrusive list, and destroys them, newest
 // first, when the scheduler has returned: by then no fiber and no switch is left that could use
 // one, or the scheduler has given its fibers up, and the mocks must not look into their frames.
@@ -19,6 +22,7 @@
 #include "eio/strbuf.h"
 #include "fiber/base/assert.h"
 #include "fiber/base/list.h"
+#include "fiber/base/splitmix.h"
 #include "fiber/sched.h"
 #include "mock/env.h"
 #include "mock/next_event.h"
@@ -32,6 +36,7 @@ struct mock_run {
     eio_mock_clock *clock;    // the run's; NULL until its main fiber has started
     struct eioi_list objects; // every mock made in this run, newest last
     unsigned deadlocks;       // the scheduler gives its fibers up at the second one
+    uint64_t shuffle;         // the state that picks are drawn from
     pthread_mutex_t lock;     // guards `poked`
     pthread_cond_t has_poked; // signalled when `poked` is set
     bool poked;
@@ -78,6 +83,11 @@ static void mock_poke(void *backend) {
 static int64_t mock_now(void *backend) {
     struct mock_run *self = backend;
     return self->clock == NULL ? 0 : eio_mono_clock_now(&self->clock->mono);
+}
+
+static size_t mock_pick(void *backend, size_t ready) {
+    struct mock_run *self = backend;
+    return ready == 1 ? 0 : (size_t)(eioi_splitmix(&self->shuffle) % ready);
 }
 
 static const struct eioi_backend_ops mock_ops = {
@@ -145,7 +155,9 @@ static eio_err *run(struct mock_run *self) {
         .ops = &mock_ops,
         .backend = self,
         .loop.stack_bytes = self->opts->stack_bytes,
+        .pick = self->opts->shuffle_seed != 0 ? mock_pick : NULL,
     };
+    self->shuffle = self->opts->shuffle_seed;
     eio_err *err = eioi_sched_run(&sched_opts, mock_main, self);
     if (err == NULL && self->opts->strict)
         err = check_used(self);

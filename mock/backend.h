@@ -14,6 +14,13 @@
  * When no fiber is ready the clock goes on to the earliest sleeper and prints a line, `mock time is
  * now SECONDS`. When nobody sleeps either, the run ends with Deadlock_detected.
  *
+ * Where several fibers are ready the order is fixed, and a program may come to depend on it without
+ * knowing. With `shuffle_seed` the order is drawn anew before each step; a test that runs its
+ * program with many seeds sees many schedules, and a seed that fails gives the same one again:
+ *
+ *     for (uint64_t seed = 1; seed <= 1000; seed++)
+ *         EIO_TRY(eio_mock_run_opts(&(struct eio_mock_opts){.shuffle_seed = seed}, test, NULL));
+ *
  * Mocks (flows, networks, clocks, ...) that are made in a run belong to it, and are freed when it
  * has ended. What is made outside of one belongs to the caller, who destroys it.
  */
@@ -40,6 +47,8 @@ struct eio_mock_opts {
     size_t stack_bytes; /**< default stack of a fiber; 0: the scheduler's */
     bool other_threads; /**< threads that the test has started may wake its fibers: when nothing is
                              left to do it waits for them, and there are no deadlocks */
+    uint64_t shuffle_seed; /**< not 0: which of the ready fibers goes on is drawn from this, each
+                                time (a forked fiber still runs first); 0: in order */
 };
 
 /**

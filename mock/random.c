@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: ISC
 
-// A counter put through a 64-bit mixing function (two multiply and shift rounds, as in SplitMix64):
-// every seed is a good one, and the state is the counter alone. Each number gives eight bytes,
-// lowest first, kept until they are read, so the stream doesn't depend on how it is cut into reads.
+// Each number gives eight bytes, lowest first, kept until they are read, so the stream doesn't
+// depend on how it is cut into reads.
 
 #include "eio/mock/random.h"
 
@@ -10,6 +9,7 @@
 #include "eio/self.h"
 #include "fiber/base/alloc.h"
 #include "fiber/base/list.h"
+#include "fiber/base/splitmix.h"
 #include "mock/object.h"
 
 struct mock_random {
@@ -26,19 +26,11 @@ static struct mock_random *of_base(eio_source *base) {
     return EIO_SELF(struct mock_random, base, base, &random_ops);
 }
 
-static uint64_t next_word(struct mock_random *self) {
-    self->counter += UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t z = self->counter;
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
-
 static eio_err *random_single_read(eio_source *base, eio_buf buf, size_t *out_got) {
     struct mock_random *self = of_base(base);
     for (size_t i = 0; i < buf.len; i++) {
         if (self->left == 0) {
-            self->word = next_word(self);
+            self->word = eioi_splitmix(&self->counter);
             self->left = 8;
         }
         buf.base[i] = (uint8_t)self->word;
