@@ -16,6 +16,7 @@
 #include "backends/epoll/epoll.h"
 #include "backends/uring/uring.h"
 #include "eio/strbuf.h"
+#include "fiber/base/fault.h"
 
 static const struct {
     const char *name;
@@ -65,7 +66,7 @@ static void say_fall_back(atomic_flag *said, const char *whose, eio_err *err) {
         add_reason(&text, err);
         eio_strbuf_addc(&text, '\n');
         eio_slice line = eio_strbuf_slice(&text);
-        ssize_t n = write(STDERR_FILENO, line.base, line.len);
+        ssize_t n = EIOI_SYS(write, write(STDERR_FILENO, line.base, line.len));
         (void)n; // nobody is left to tell
     }
     eio_err_drop(err);

@@ -153,7 +153,7 @@ static void call_cancel(struct eioi_waiter *w, eio_err *reason) {
 static int start_thread(struct call *self, pthread_t *out) {
     if (EIOI_FAULT(pthread_create))
         return errno;
-    return pthread_create(out, NULL, thread_main, self);
+    return pthread_create(out, NULL, thread_main, self); // fault: asked above
 }
 
 static eio_err *real_run(eio_domain_mgr *mgr, eio_call_fn *fn, void *arg) {

@@ -30,11 +30,12 @@ static void on_fault(int signum, siginfo_t *info, void *context) {
     char text[256];
     (void)context;
     if (info->si_code > 0 && eioi_stack_describe_fault(info->si_addr, text, sizeof text)) {
+        // fault: none, nobody is left to tell
         ssize_t n = write(STDERR_FILENO, text, strlen(text));
-        (void)n; // nobody is left to tell
+        (void)n;
     }
     struct sigaction standard = {.sa_handler = SIG_DFL};
-    sigaction(signum, &standard, NULL);
+    sigaction(signum, &standard, NULL); // fault: none, a valid signal and action
     if (info->si_code <= 0)
         raise(signum);
 }
@@ -44,10 +45,10 @@ static void install(void) {
     struct sigaction ours = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     struct sigaction old;
     sigemptyset(&ours.sa_mask);
-    if (sigaction(SIGSEGV, NULL, &old) != 0 || (old.sa_flags & SA_SIGINFO) != 0 ||
-        old.sa_handler != SIG_DFL)
+    if (EIOI_SYS(sigaction, sigaction(SIGSEGV, NULL, &old)) != 0 ||
+        (old.sa_flags & SA_SIGINFO) != 0 || old.sa_handler != SIG_DFL)
         return;
-    atomic_store(&installed, sigaction(SIGSEGV, &ours, NULL) == 0);
+    atomic_store(&installed, EIOI_SYS(sigaction, sigaction(SIGSEGV, &ours, NULL)) == 0);
 #else
     (void)on_fault;
 #endif
@@ -61,7 +62,7 @@ void eio_install_overflow_handler(void) {
 void eioi_alternate_stack_begin(struct eioi_alternate_stack *self) {
     stack_t old;
     *self = (struct eioi_alternate_stack){NULL, 0};
-    if (!atomic_load(&installed) || sigaltstack(NULL, &old) != 0 ||
+    if (!atomic_load(&installed) || EIOI_SYS(sigaltstack, sigaltstack(NULL, &old)) != 0 ||
         (old.ss_flags & SS_DISABLE) == 0)
         return;
     void *base = EIOI_SYS_PTR(
@@ -69,8 +70,8 @@ void eioi_alternate_stack_begin(struct eioi_alternate_stack *self) {
     if (base == MAP_FAILED)
         return; // an overflow will not be named, that's all
     stack_t ours = {.ss_sp = base, .ss_size = STACK_BYTES};
-    if (sigaltstack(&ours, NULL) != 0) {
-        munmap(base, STACK_BYTES);
+    if (EIOI_SYS(sigaltstack, sigaltstack(&ours, NULL)) != 0) {
+        munmap(base, STACK_BYTES); // fault: none, it was made a moment ago
         return;
     }
     *self = (struct eioi_alternate_stack){base, STACK_BYTES};
@@ -80,7 +81,7 @@ void eioi_alternate_stack_end(struct eioi_alternate_stack *self) {
     if (self->base == NULL)
         return;
     stack_t none = {.ss_flags = SS_DISABLE};
-    sigaltstack(&none, NULL);
-    munmap(self->base, self->len);
+    sigaltstack(&none, NULL);      // fault: none, nobody runs on it
+    munmap(self->base, self->len); // fault: none, there is nothing else to do
     self->base = NULL;
 }

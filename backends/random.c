@@ -17,7 +17,7 @@ enum { MAX_BYTES = 16 * 1024 };
 static const struct eio_source_ops random_ops;
 
 static eio_err *random_single_read(eio_source *src, eio_buf buf, size_t *out_got) {
-    size_t want = buf.len < MAX_BYTES ? buf.len : MAX_BYTES;
+    size_t want = EIOI_LIMIT(short_read, buf.len < MAX_BYTES ? buf.len : MAX_BYTES);
     ssize_t got;
     (void)src;
     do

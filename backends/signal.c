@@ -66,7 +66,7 @@ static void on_signal(int signum) {
             if (self->wanted[i].signum != signum)
                 continue;
             atomic_fetch_add(&self->wanted[i].came, 1);
-            ssize_t n = write(self->event_fd, &one, sizeof one);
+            ssize_t n = write(self->event_fd, &one, sizeof one); // fault: none, a signal handler
             (void)n; // EAGAIN: it is readable as never before
         }
     }
@@ -98,8 +98,9 @@ static void unwant(int signum) {
     struct sigaction now;
     if (--handled[signum].count > 0)
         return;
+    // fault: none, both are valid
     if (sigaction(signum, NULL, &now) == 0 && is_ours(&now))
-        (void)sigaction(signum, &handled[signum].old, NULL);
+        (void)sigaction(signum, &handled[signum].old, NULL); // fault: none, as above
 }
 
 /** With the mutex. */
@@ -120,7 +121,7 @@ static void unlink_from(struct eio_signal *self) {
 
 static void destroy(struct eio_signal *self) {
     if (self->event_fd >= 0)
-        close(self->event_fd);
+        close(self->event_fd); // fault: none, the number is free whatever it says
     eioi_free(self);
 }
 
@@ -193,7 +194,7 @@ eio_err *eio_signal_wait(eio_signal *self, int *out_signum) {
     uint64_t count;
     while (!take(self, out_signum)) {
         EIO_TRY(eio_await_readable(self->event_fd));
-        ssize_t n = read(self->event_fd, &count, sizeof count);
+        ssize_t n = EIOI_SYS(read, read(self->event_fd, &count, sizeof count));
         (void)n; // EAGAIN: another fiber has emptied it, and then looks
     }
     return NULL;

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "eio/trace.h"
+#include "fiber/base/fault.h"
 #include "fiber/context.h"
 #include "fiber/impl.h"
 
@@ -148,7 +149,7 @@ static void handle_deadlock(struct eioi_sched *s) {
                     "eio: deadlock: every fiber waits, and nothing is left that could wake one\n");
     eioi_dump_sched(s, &report);
     const char *text = eio_strbuf_str(&report);
-    ssize_t n = write(STDERR_FILENO, text, strlen(text));
+    ssize_t n = EIOI_SYS(write, write(STDERR_FILENO, text, strlen(text)));
     (void)n; // a report that can't be written changes nothing
     eio_strbuf_free(&report);
     eio_cancel_cancel(&s->root, eio_err_const(&eio_err_deadlock_detected));

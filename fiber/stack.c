@@ -107,11 +107,11 @@ static eio_err *slab_new(struct eioi_stack_pool *pool) {
         }
         struct eioi_slab *slab = eioi_zalloc(sizeof *slab + slots * sizeof slab->meta[0]);
         if (slab == NULL) {
-            munmap(base, len);
+            munmap(base, len); // fault: none, it was made a moment ago
             return eio_err_const(&eio_err_out_of_memory);
         }
-        (void)madvise(base, len,
-                      MADV_NOHUGEPAGE); // a kernel without huge pages refuses, and needs none of it
+        // A kernel without huge pages refuses, and needs none of it.
+        (void)madvise(base, len, MADV_NOHUGEPAGE); // fault: none, see above
         slab->pool = pool;
         slab->base = base;
         slab->slots = slots;
@@ -255,8 +255,9 @@ static void make_cold(struct eioi_stack_pool *pool, struct eioi_fiber *fiber) {
     uint32_t slot = slot_of(slab, fiber);
     char *low = slab->base + (size_t)slot * pool->bytes;
     tell_tools_gone(slab, slot);
-    (void)madvise(low + GUARD, pool->bytes - GUARD,
-                  MADV_DONTNEED); // refused: the pages stay, and work
+    // Refused: the pages stay, and work.
+    // fault: none, see above
+    (void)madvise(low + GUARD, pool->bytes - GUARD, MADV_DONTNEED);
     slab->meta[slot] = slab->cold_head;
     slab->cold_head = slot;
     slab->cold_count++;
@@ -310,6 +311,7 @@ void eioi_stack_destroy_all(struct eioi_sched *s) {
 #ifdef EIOI_ASAN
             __asan_unpoison_memory_region(slab->base, (size_t)slab->slots * pool->bytes);
 #endif
+            // fault: none, there is nobody to tell, and nothing else to do
             munmap(slab->base, (size_t)slab->slots * pool->bytes);
             eioi_free(slab);
         }

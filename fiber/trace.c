@@ -53,7 +53,7 @@ size_t eio_trace_prefix_len(void) {
 
 static void to_stderr(const char *text, size_t len) {
     while (len > 0) {
-        ssize_t n = write(STDERR_FILENO, text, len);
+        ssize_t n = write(STDERR_FILENO, text, len); // fault: none, it has no caller to tell
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)

@@ -95,7 +95,8 @@ static struct stamp stamp_of(const struct stat *st) {
 static int read_all(int fd, uint8_t *text, size_t size, size_t *len) {
     *len = 0;
     while (*len < size) {
-        ssize_t got = EIOI_SYS(read, read(fd, text + *len, size - *len));
+        size_t want = EIOI_LIMIT(short_read, size - *len);
+        ssize_t got = EIOI_SYS(read, read(fd, text + *len, want));
         if (got < 0 && errno != EINTR)
             return errno;
         if (got == 0)
@@ -137,7 +138,7 @@ static eio_err *load(struct eioi_file_cache *self, struct stamp *stamp,
         return self->parse(eio_slice_of(NULL, 0), out);
     }
     eio_err *err = parse_fd(self, fd, stamp, out);
-    close(fd);
+    close(fd); // fault: none, the number is free whatever it says
     return err;
 }
 

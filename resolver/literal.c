@@ -85,7 +85,7 @@ static bool interface_index(const char *name, uint32_t *out) {
     if (fd < 0)
         return false;
     int failed = EIOI_SYS(ioctl, ioctl(fd, SIOCGIFINDEX, &req));
-    close(fd);
+    close(fd); // fault: none, the number is free whatever it says
     if (failed != 0 || req.ifr_ifindex <= 0)
         return false;
     *out = (uint32_t)req.ifr_ifindex;

@@ -66,7 +66,7 @@ static struct eioi_sock *find_sock(const struct eioi_sock_set *self, int fd) {
 }
 
 static void sock_free(struct eioi_sock *sock) {
-    close(sock->fd);
+    close(sock->fd); // fault: none, the number is free whatever it says
     eioi_free(sock);
 }
 
@@ -151,6 +151,8 @@ static ares_ssize_t on_recvfrom(ares_socket_t fd, void *buf, size_t size, int fl
     struct eioi_sock_set *self = arg;
     struct eioi_sock *sock = find_sock(self, fd);
     ares_ssize_t got;
+    if (sock->is_stream)
+        size = EIOI_LIMIT(short_read, size);
     do
         got = EIOI_SYS(recvfrom, recvfrom(fd, buf, size, flags, from, from_len));
     while ((got < 0 && errno == EINTR) || (got == 0 && !sock->is_stream)); // 0: an empty datagram
@@ -167,6 +169,12 @@ static ares_ssize_t on_recvfrom(ares_socket_t fd, void *buf, size_t size, int fl
 static ares_ssize_t on_sendv(ares_socket_t fd, const struct iovec *vec, int n, void *arg) {
     const struct eioi_sock *sock = find_sock(arg, fd);
     struct msghdr msg = {.msg_iov = (struct iovec *)vec, .msg_iovlen = (size_t)n};
+    struct iovec first = vec[0];
+    first.iov_len = sock->is_stream ? EIOI_LIMIT(short_write, first.iov_len) : first.iov_len;
+    if (first.iov_len < vec[0].iov_len) {
+        msg.msg_iov = &first;
+        msg.msg_iovlen = 1;
+    }
     bool again = !sock->is_stream;
     while (true) {
         ares_ssize_t sent = EIOI_SYS(sendmsg, sendmsg(fd, &msg, MSG_NOSIGNAL));

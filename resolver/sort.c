@@ -203,7 +203,7 @@ void eioi_sort_ips(eio_ip *ips, size_t n) {
     struct probes probes = {-1, -1};
     eioi_sort_ips_by(ips, n, probe, &probes);
     if (probes.v4 >= 0)
-        close(probes.v4);
+        close(probes.v4); // fault: none, the number is free whatever it says
     if (probes.v6 >= 0)
-        close(probes.v6);
+        close(probes.v6); // fault: none, as above
 }

@@ -18,6 +18,7 @@
 #include "backends/epoll/epoll.h"
 #include "backends/epoll/low_level.h"
 #include "backends/epoll/poll.h"
+#include "backends/unix/rcfd.h"
 #include "backends/unix/std_stream.h"
 #include "fiber/base/alloc.h"
 #include "fiber/base/fault.h"
@@ -88,8 +89,8 @@ static enum eioi_poll_result epoll_poll(void *backend, int64_t deadline_ns) {
 static void epoll_poke(void *backend) {
     struct eioi_epoll *self = backend;
     const uint64_t one = 1;
-    // A poke must not get lost, so this isn't a place for injected faults; EINTR is the only error
-    // there is.
+    // A poke must not get lost; EINTR is the only error there is.
+    // fault: none, see above
     while (write(self->wake_fd, &one, sizeof one) < 0 && errno == EINTR) {
     }
 }
@@ -128,9 +129,9 @@ void eioi_epoll_destroy(struct eioi_epoll *self) {
     if (self == NULL)
         return;
     if (self->wake_fd >= 0)
-        close(self->wake_fd);
+        eioi_close_number(self->wake_fd);
     if (self->epoll_fd >= 0)
-        close(self->epoll_fd);
+        eioi_close_number(self->epoll_fd);
     eioi_sigpipe_end(&self->sigpipe);
     eioi_poll_table_free(&self->table);
     eioi_free(self);

@@ -61,7 +61,7 @@ eio_err *eioi_bound_path_made(struct eioi_bound_path *self) {
     struct stat st;
     if (EIOI_SYS(lstat, lstat(self->path, &st)) != 0) {
         int errnum = errno;
-        (void)unlink(self->path);
+        (void)unlink(self->path); // fault: none, see below
         return eioi_err_of_errno(errnum, "lstat");
     }
     self->dev = st.st_dev;
@@ -82,9 +82,9 @@ void eioi_bound_path_remove(struct eioi_bound_path *self) {
         return;
     // A failure (nobody can be told, and the usual one is that the file is gone already) leaves the
     // file.
-    if (self->made && lstat(self->path, &st) == 0 && st.st_dev == self->dev &&
+    if (self->made && EIOI_SYS(lstat, lstat(self->path, &st)) == 0 && st.st_dev == self->dev &&
         st.st_ino == self->ino)
-        (void)unlink(self->path);
+        (void)EIOI_SYS(unlink, unlink(self->path));
     eioi_free(self);
 }
 

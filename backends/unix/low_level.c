@@ -9,6 +9,7 @@
 
 #include "eio/err_net.h"
 #include "fiber/base/assert.h"
+#include "fiber/base/fault.h"
 #include "fiber/sched.h"
 
 eio_err *eioi_io_ops_current(const char *op, const struct eioi_io_ops **out) {
@@ -20,10 +21,31 @@ eio_err *eioi_io_ops_current(const char *op, const struct eioi_io_ops **out) {
     return NULL;
 }
 
+/** Makes a read or write short, where a test wants that. */
+static void cut(struct eioi_io *io, struct iovec *first) {
+    if (io->op != EIOI_IO_READ && io->op != EIOI_IO_WRITE)
+        return;
+    size_t total = 0;
+    for (int i = 0; i < io->rw.iov_count; i++)
+        total += io->rw.iov[i].iov_len;
+    size_t limit =
+        io->op == EIOI_IO_READ ? EIOI_LIMIT(short_read, total) : EIOI_LIMIT(short_write, total);
+    if (limit == total)
+        return;
+    *first = io->rw.iov[0];
+    if (first->iov_len > limit)
+        first->iov_len = limit;
+    io->rw.iov = first;
+    io->rw.iov_count = 1;
+}
+
 eio_err *eioi_io_perform(struct eioi_io *io, int32_t *out_res) {
     const struct eioi_io_ops *ops = NULL;
+    struct iovec first;
     int32_t res = 0;
     EIO_TRY(eioi_io_ops_current(io->name, &ops));
+    if (__builtin_expect(eioi_fault_hook != NULL, 0))
+        cut(io, &first);
     EIO_TRY(ops->perform(eioi_backend(), io, &res));
     if (res >= 0) {
         *out_res = res;

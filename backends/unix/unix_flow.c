@@ -88,6 +88,7 @@ static eio_err *unix_lend(eio_source *source, eio_slice *out) {
         return eioi_err_of_errno(-res, "readv");
     if (slice.len == 0)
         return eio_err_const(&eio_err_end_of_file);
+    slice.len = EIOI_LIMIT(short_read, slice.len);
     *out = slice;
     return NULL;
 }

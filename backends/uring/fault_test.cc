@@ -35,6 +35,8 @@ std::vector<int> ErrnosOf(const std::string &name) {
         {"cqe_write", {EINTR, EAGAIN, ECANCELED, EPIPE, ENOMEM}},
         {"cqe_accept", {EINTR, EAGAIN, ECANCELED, EMFILE, ECONNABORTED}},
         {"cqe_connect", {EINTR, ECANCELED, ECONNREFUSED, ETIMEDOUT, EADDRNOTAVAIL}},
+        {"cqe_wake", {EINTR, EAGAIN, ENOMEM}},
+        {"cqe_cancel", {EALREADY, ENOENT}},
         {"mmap", {ENOMEM}},
     };
     auto it = table.find(name);

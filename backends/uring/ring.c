@@ -26,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "backends/unix/rcfd.h"
 #include "backends/unix/std_stream.h"
 #include "fiber/sanitizer.h"
 
@@ -73,11 +74,11 @@ static const struct {
 /** The value of the sysctl kernel.io_uring_disabled; 0 when it can't be read. */
 static int sysctl_disabled(void) {
     char text[8] = "";
-    int fd = open("/proc/sys/kernel/io_uring_disabled", O_RDONLY | O_CLOEXEC);
+    int fd = EIOI_SYS(open, open("/proc/sys/kernel/io_uring_disabled", O_RDONLY | O_CLOEXEC));
     if (fd < 0)
         return 0;
-    ssize_t got = read(fd, text, sizeof text - 1);
-    close(fd);
+    ssize_t got = EIOI_SYS(read, read(fd, text, sizeof text - 1));
+    eioi_close_number(fd);
     return got <= 0 ? 0 : atoi(text);
 }
 
@@ -92,7 +93,7 @@ static eio_err *no_permission(void) {
 
 static eio_err *no_memory(void) {
     struct rlimit limit = {0, 0};
-    (void)getrlimit(RLIMIT_MEMLOCK, &limit);
+    (void)EIOI_SYS(getrlimit, getrlimit(RLIMIT_MEMLOCK, &limit));
     return eio_err_failure("io_uring_setup: no memory for the queues (ulimit -l, the limit on "
                            "locked memory, is %llu KiB)",
                            (unsigned long long)limit.rlim_cur / 1024);
@@ -255,6 +256,7 @@ int eioi_ring_enter(struct eioi_ring *self, unsigned submit, bool wait,
     publish(&self->io.sq);
     if (EIOI_FAULT(io_uring_enter))
         return -errno;
+    // fault: asked above
     return io_uring_enter2((unsigned)self->io.ring_fd, submit, wait ? 1 : 0, flags,
                            (sigset_t *)(void *)&arg, sizeof arg);
 }

@@ -28,19 +28,19 @@ static void *counted(void *ptr) {
 void *eioi_alloc(size_t size) {
     if (EIOI_FAULT(alloc))
         return NULL;
-    return counted(malloc(at_least_one(size)));
+    return counted(malloc(at_least_one(size))); // fault: asked above
 }
 
 void *eioi_zalloc(size_t size) {
     if (EIOI_FAULT(alloc))
         return NULL;
-    return counted(calloc(1, at_least_one(size)));
+    return counted(calloc(1, at_least_one(size))); // fault: asked above
 }
 
 void *eioi_realloc(void *ptr, size_t size) {
     if (EIOI_FAULT(alloc))
         return NULL;
-    void *moved = realloc(ptr, at_least_one(size));
+    void *moved = realloc(ptr, at_least_one(size)); // fault: asked above
     return ptr == NULL ? counted(moved) : moved;
 }
 

@@ -14,3 +14,8 @@ bool eioi_fault_fails(const char *name) {
     errno = errnum;
     return true;
 }
+
+size_t eioi_fault_limited(const char *name, size_t len) {
+    const struct eioi_fault_hook *hook = eioi_fault_hook;
+    return hook->limit == NULL || len == 0 ? len : hook->limit(hook->arg, name, len);
+}

@@ -92,7 +92,7 @@ void eioi_panic(const char *file, int line, const char *func, const char *cond, 
     }
     add_report(&parts, &report);
     // Nobody is left to tell when this fails.
-    ssize_t ignored = writev(STDERR_FILENO, parts.at, parts.count);
+    ssize_t ignored = writev(STDERR_FILENO, parts.at, parts.count); // fault: none, it's the end
     (void)ignored;
     abort();
 }

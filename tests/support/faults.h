@@ -25,10 +25,10 @@ class Faults {
   public:
     /// `decide(call)`: 0 lets it happen, an errno value makes it fail with that.
     explicit Faults(std::function<int(const std::string &)> decide = nullptr)
-        : decide_(std::move(decide)), hook_{Ask, this} {
+        : decide_(std::move(decide)), before_(eioi_fault_hook), hook_{Ask, this, nullptr} {
         eioi_fault_hook = &hook_;
     }
-    ~Faults() { eioi_fault_hook = nullptr; }
+    ~Faults() { eioi_fault_hook = before_; }
     Faults(const Faults &) = delete;
     Faults &operator=(const Faults &) = delete;
 
@@ -49,6 +49,7 @@ class Faults {
     std::mutex mutex_;
     std::map<std::string, int> counts_;
     std::function<int(const std::string &)> decide_;
+    const struct eioi_fault_hook *before_;
     struct eioi_fault_hook hook_;
 };
 
