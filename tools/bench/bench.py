@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+"""The benchmarks' driver: see README.md beside it.
+
+bench.py [ROW...]: measures these rows (shell patterns), or without one all that the chosen size has.
+"""
+
+import argparse
+import atexit
+import fnmatch
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+
+# Not resolved: the programs are beside the links through which Bazel runs this file.
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, HERE)
+sys.dont_write_bytecode = True
+
+from driver import isolation, machine, peers, report  # noqa: E402
+from driver.context import SIZES, Context  # noqa: E402
+from driver.processes import Failure  # noqa: E402
+from driver.rows import all_rows  # noqa: E402
+
+NICENESS = -15
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(prog="bench", description="Measures eio, its limits and its peers.")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--shortest", action="store_const", const="shortest", dest="size", help="only to see that it works")
+    size.add_argument("--full", action="store_const", const="full", dest="size", help="as in the published tables")
+    parser.add_argument("--rounds", type=int, help="rounds of each row")
+    parser.add_argument("--seconds", type=float, help="seconds of each competitor in a round")
+    parser.add_argument("--one-core", action="store_true", help="leaves out the rates across two processors")
+    parser.add_argument("--json", help="where the figures go (default: in the cache folder)")
+    parser.add_argument("--write-docs", metavar="FOLDER", help="writes the tables (Markdown) and the charts (SVG) there")
+    parser.add_argument("--no-peers", action="store_true", help="builds no peers: only those there are take part")
+    parser.add_argument("--list", action="store_true", help="lists the rows and ends")
+    parser.add_argument("--built", default="?", help=argparse.SUPPRESS)
+    parser.add_argument("rows", nargs="*", metavar="ROW")
+    arguments = parser.parse_args()
+    arguments.size = arguments.size or "short"
+    # Bazel runs programs in a folder of its own.
+    for name in ("json", "write_docs"):
+        path = getattr(arguments, name)
+        if path:
+            setattr(arguments, name, os.path.join(os.environ.get("BUILD_WORKING_DIRECTORY", ""), path))
+    return arguments
+
+
+def chosen_size(arguments):
+    size = SIZES[arguments.size]
+    if arguments.rounds:
+        size = size._replace(rounds=arguments.rounds)
+    if arguments.seconds:
+        size = size._replace(seconds=arguments.seconds, piece_seconds=min(size.piece_seconds, arguments.seconds))
+    if arguments.one_core:
+        size = size._replace(cross_rounds=0)
+    return size
+
+
+def chosen_rows(arguments):
+    rows = all_rows()
+    if not arguments.rows:
+        return [row for row in rows if arguments.size in row.sizes]
+    unknown = [word for word in arguments.rows if not any(fnmatch.fnmatchcase(row.name, word) for row in rows)]
+    if unknown:
+        sys.exit("bench: no row %s; --list shows them" % ", ".join(unknown))
+    return [row for row in rows if any(fnmatch.fnmatchcase(row.name, word) for word in arguments.rows)]
+
+
+def stop(signum, _frame):
+    raise KeyboardInterrupt(signum)
+
+
+def write_json(path, described, results):
+    content = {
+        "machine": described,
+        "rows": [
+            {"row": one.row, "title": one.title, "notes": one.notes, "competitors": one.data} for one in results
+        ],
+    }
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(content, file, indent=1)
+        file.write("\n")
+
+
+def measure(rows, context):
+    """The results of the rows, printed as they come; whether one failed; whether it was interrupted."""
+    results = []
+    failed = False
+    try:
+        for row in rows:
+            start = time.monotonic()
+            try:
+                result = row.run(context)
+            except Failure as failure:
+                print("%s  FAILED: %s\n" % (row.name, failure), flush=True)
+                failed = True
+                continue
+            results.append(result)
+            result.notes.append("%.0f s" % (time.monotonic() - start))
+            print(report.text_table(result), flush=True)
+            failed = failed or not any("missing" not in data for data in result.data.values())
+    except KeyboardInterrupt:
+        print("bench: interrupted; what was measured until then:", file=sys.stderr)
+        return results, failed, True
+    return results, failed, False
+
+
+def main():
+    arguments = parse_arguments()
+    if arguments.list:
+        for row in all_rows():
+            print("%-16s %-20s %s" % (row.name, ",".join(sorted(row.sizes)), row.title))
+        return 0
+    if isolation.MARK not in os.environ:
+        rows = chosen_rows(arguments)
+        if not arguments.no_peers and arguments.size != "shortest":
+            peers.build(HERE)
+        del rows
+        return isolation.run_isolated([sys.executable, os.path.abspath(__file__)] + sys.argv[1:])
+
+    signal.signal(signal.SIGTERM, stop)
+    scratch = tempfile.mkdtemp(prefix="eio-bench.")
+    atexit.register(shutil.rmtree, scratch, ignore_errors=True)
+    notes = isolation.set_up()
+    described = machine.describe()
+    described["size"] = arguments.size
+    described["built"] = arguments.built
+    for name in ("processor", "kernel", "system", "compiler"):
+        print("%-10s %s" % (name, described.get(name, "")))
+    print("libraries  %s" % ", ".join(sorted("%s %s" % one for one in described["libraries"].items())))
+    if arguments.built != "opt":
+        notes.append("not built with --config=opt: these figures are no measure of eio")
+    for note in notes:
+        print("note       " + note)
+    print(flush=True)
+    described["notes"] = notes
+    context = Context(ROOT, scratch, chosen_size(arguments), peers.found(HERE), NICENESS)
+    results, failed, interrupted = measure(chosen_rows(arguments), context)
+    path = arguments.json or os.path.join(peers.cache_folder(), "last.json")
+    write_json(path, described, results)
+    print("figures    %s" % path)
+    return 130 if interrupted else 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""Echo over TCP, Unix sockets and UDP; churn; accepting."""
+
+from driver.load import AGAIN, EIO, LIMIT, PEER, Competitor, LoadRow
+
+URING = "tools/bench/raw/uring_echo"
+EPOLL = "tools/bench/raw/epoll_echo"
+SERVER = "tools/bench/eio/server"
+# The example listens where README says it does.
+EXAMPLE = "tools/examples/echo"
+EXAMPLE_ADDRESS = "tcp:7777"
+
+
+def _built(path, *options):
+    return lambda context, address: [context.program(path), address] + list(options)
+
+
+def _eio(how, *options):
+    return lambda context, address: [context.program(SERVER), how, address] + list(options)
+
+
+def _peer(name, *options):
+    return lambda context, address: [context.peer(name), address] + list(options)
+
+
+RAW = [
+    Competitor("io_uring, multishot", LIMIT, _built(URING)),
+    Competitor("io_uring, multishot, again", AGAIN, _built(URING)),
+    Competitor("io_uring, plain receive", LIMIT, _built(URING, "recv=plain")),
+]
+EIO_EXAMPLE = Competitor(
+    "eio, copy", EIO, lambda context, address: [context.program(EXAMPLE)], {"EIO_BACKEND": "uring"}, EXAMPLE_ADDRESS
+)
+EIO_COPY = Competitor("eio, copy", EIO, _eio("copy"), {"EIO_BACKEND": "uring"})
+EIO_LOOPS = [
+    Competitor("eio, lend", EIO, _eio("lend"), {"EIO_BACKEND": "uring"}),
+    Competitor("eio, single_read", EIO, _eio("read"), {"EIO_BACKEND": "uring"}),
+]
+PEERS = [
+    Competitor("epoll", PEER, _built(EPOLL)),
+    Competitor("libuv", PEER, _peer("uv_echo")),
+    Competitor("Boost.Asio, callbacks", PEER, _peer("asio_echo", "callbacks")),
+    Competitor("Boost.Asio, fibers", PEER, _peer("asio_echo", "fibers")),
+    Competitor("Go", PEER, _peer("go_echo"), {"GOMAXPROCS": "1"}),
+    Competitor("tokio", PEER, _peer("tokio_echo")),
+]
+EPOLLS = [
+    Competitor("epoll, level", LIMIT, _built(EPOLL)),
+    Competitor("epoll, level, again", AGAIN, _built(EPOLL)),
+    Competitor("epoll, level, first read", LIMIT, _built(EPOLL, "first=1")),
+    Competitor("epoll, edge", LIMIT, _built(EPOLL, "trigger=edge")),
+    Competitor("epoll, edge, first read", LIMIT, _built(EPOLL, "trigger=edge", "first=1")),
+    Competitor("libuv", LIMIT, _peer("uv_echo")),
+    Competitor("eio, copy", EIO, _eio("copy"), {"EIO_BACKEND": "epoll"}),
+    Competitor("eio, lend", EIO, _eio("lend"), {"EIO_BACKEND": "epoll"}),
+    Competitor("eio, single_read", EIO, _eio("read"), {"EIO_BACKEND": "epoll"}),
+]
+
+
+def _tcp(_context):
+    return RAW + [EIO_EXAMPLE] + EIO_LOOPS + PEERS
+
+
+def _unix(_context):
+    return RAW + [EIO_COPY] + EIO_LOOPS + PEERS
+
+
+def _epoll(_context):
+    return EPOLLS
+
+
+def _churn(_context):
+    return RAW[:2] + [EIO_EXAMPLE] + PEERS
+
+
+SIZE_NAMES = {64: "64", 16384: "16k"}
+SHORT = {("64", 50), ("64", 500), ("16k", 50)}
+
+
+def _bars(size):
+    return {"eio, copy": 1.05, "eio, lend": 1.05, "eio, single_read": 1.10 if size == 64 else 1.15}
+
+
+def _echo(prefix, title, competitors, transport, size, conns, bars, shorts):
+    name = SIZE_NAMES[size]
+    sizes = {"full"}
+    if (name, conns) in shorts:
+        sizes.add("short")
+    if (name, conns) == ("64", 50):
+        sizes.add("shortest")
+    return LoadRow(
+        "%s%sx%d" % (prefix, name, conns),
+        "%s, %s, %d connection%s" % (title, "64 B" if size == 64 else "16 KiB", conns, "" if conns == 1 else "s"),
+        competitors,
+        transport,
+        "echo",
+        {"conns": conns, "size": size},
+        bars,
+        sizes,
+    )
+
+
+def rows():
+    """All of this file."""
+    made = []
+    for size in (64, 16384):
+        for conns in (1, 50, 500, 5000):
+            # The bars are where the limit's cost doesn't depend on one wake-up or on the cache.
+            bars = _bars(size) if (SIZE_NAMES[size], conns) in SHORT else None
+            made.append(_echo("echo", "TCP echo", _tcp, "tcp", size, conns, bars, SHORT))
+    for size, conns in ((64, 50), (16384, 50)):
+        made.append(_echo("unix", "Unix stream echo", _unix, "unix", size, conns, None, {("64", 50)}))
+    for size, conns in ((64, 50), (64, 500), (16384, 50)):
+        bars = {"eio, copy": 1.05, "eio, lend": 1.05, "eio, single_read": 1.05}
+        made.append(_echo("epoll", "TCP echo on epoll", _epoll, "tcp", size, conns, bars, {("64", 50), ("16k", 50)}))
+    churn = {"conns": 32, "size": 64}
+    made.append(
+        LoadRow(
+            "churn",
+            "connect, 64 B there and back, close; 32 at once",
+            _churn,
+            "tcp",
+            "churn",
+            churn,
+            {"eio, copy": 1.05},
+            ("shortest", "short", "full"),
+            "conn",
+        )
+    )
+    made.append(
+        LoadRow(
+            "accept",
+            "connect, close; 32 at once",
+            _churn,
+            "tcp",
+            "accept",
+            churn,
+            None,
+            ("shortest", "short", "full"),
+            "conn",
+        )
+    )
+    made.append(
+        LoadRow(
+            "epoll-churn",
+            "connect, 64 B there and back, close, on epoll; 32 at once",
+            _epoll,
+            "tcp",
+            "churn",
+            churn,
+            {"eio, copy": 1.05},
+            ("full",),
+            "conn",
+        )
+    )
+    return made
