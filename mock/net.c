@@ -38,10 +38,13 @@ eio_mock_net *eio_mock_net_of(eio_net *net) {
 
 static eio_err *net_connect(eio_net *net, eio_switch *sw, const eio_sockaddr *addr,
                             const struct eio_connect_opts *opts, eio_stream_socket **out) {
-    (void)opts;
     struct mock_net *self = of_net(net);
-    char name[EIO_SOCKADDR_STR_MAX];
-    eio_traceln("%s: connect to %s", self->object.label, eio_sockaddr_str(addr, name));
+    char to[EIO_SOCKADDR_STR_MAX], from[EIO_SOCKADDR_STR_MAX];
+    if (opts->bind_to == NULL)
+        eio_traceln("%s: connect to %s", self->object.label, eio_sockaddr_str(addr, to));
+    else
+        eio_traceln("%s: connect to %s (bind to %s)", self->object.label,
+                    eio_sockaddr_str(addr, to), eio_sockaddr_str(opts->bind_to, from));
     eio_mock_value value;
     EIO_TRY(eio_mock_handler_run(&self->pub.on_connect, &value));
     if (value.flow == NULL)

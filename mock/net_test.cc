@@ -128,6 +128,20 @@ TEST_F(MockNetTest, OneFlowMayBeConnectedTwice) {
 )");
 }
 
+TEST_F(MockNetTest, AConnectSaysWhereItIsFrom) {
+    EXPECT_TRANSCRIPT(RunNet([](eio_mock_net *net, eio_switch *sw) -> eio_err * {
+                          const eio_sockaddr from = eio_sockaddr_tcp(eio_ip_v4(1, 2, 3, 4), 0);
+                          eio_connect_opts opts = {};
+                          opts.bind_to = &from;
+                          eio_stream_socket *socket;
+                          return eio_net_connect(&net->net, sw, &addr, &opts, &socket);
+                      }),
+                      R"(
++net: connect to tcp:127.0.0.1:80 (bind to tcp:1.2.3.4:0)
+Exception: Failure "Mock connect handler not configured".
+)");
+}
+
 TEST_F(MockNetTest, AFailedConnectGetsItsContext) {
     EXPECT_TRANSCRIPT(RunNet([](eio_mock_net *net, eio_switch *sw) -> eio_err * {
                           EIO_TRY(eio_mock_on(

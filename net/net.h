@@ -73,7 +73,7 @@ struct eio_datagram_opts {
  * Connects to a TCP or Unix address. A failed attempt closes its socket at once.
  *
  * Suspends:  until connected.
- * Errors:    Net Connection_failure (Refused, Timeout); Fs Not_found, Permission_denied (Unix);
+ * Errors:    Net Connection_failure Refused; Fs Not_found, Permission_denied (Unix);
  *            other Io; all with the line `connecting to ADDR`. Invalid_argument for an address of
  *            the wrong kind (also of `bind_to`, which must be of the same). Cancelled.
  *            Out_of_memory.

@@ -50,10 +50,8 @@ Exception: Graceful_shutdown.
 }
 
 TEST_P(TestCases, T03_HandlingOneConnectionOnAnAbstractUnixDomainSocket) {
-    // The abstract name belongs to the network namespace; the process id keeps copies apart where
-    // there is only one.
-    const std::string path =
-        std::string(1, '\0') + "/tmp/eio-test.sock." + std::to_string(getpid());
+    // An abstract name belongs to the network namespace, as a port does.
+    const std::string path("\0/tmp/eio-test.sock", 19);
     RunReal([&](eio_switch *sw, const eio_env *env) {
         return test_address(&env->net->net, sw, UnixAddr(path));
     });
