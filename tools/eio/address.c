@@ -9,15 +9,18 @@
 static eio_err *look_up(const eio_env *env, eio_switch *sw, const char *text,
                         eio_sockaddr_list *out) {
     const char *colon = strrchr(text, ':');
-    if (colon == NULL || colon == text || colon[1] == '\0')
+    bool brackets = colon != NULL && colon - text > 1 && text[0] == '[' && colon[-1] == ']';
+    const char *start = brackets ? text + 1 : text;
+    const char *end = brackets ? colon - 1 : colon;
+    if (colon == NULL || start == end || colon[1] == '\0')
         return eio_err_new(&eio_err_invalid_argument,
                            "'%s' is no address: HOST:PORT, [V6]:PORT, unix:PATH or unix:@ABSTRACT",
                            text);
     char host[256];
-    size_t len = (size_t)(colon - text);
+    size_t len = (size_t)(end - start);
     if (len >= sizeof host)
         return eio_err_new(&eio_err_invalid_argument, "the host name in '%s' is too long", text);
-    memcpy(host, text, len);
+    memcpy(host, start, len);
     host[len] = '\0';
     return eio_net_getaddrinfo_stream(&env->net->net, sw, host, colon + 1, out);
 }
@@ -26,7 +29,8 @@ eio_err *find_addresses(const eio_env *env, eio_switch *sw, const char *text,
                         eio_sockaddr_list *out) {
     eio_sockaddr addr;
     eio_err *err = eio_sockaddr_parse(text, &addr);
-    if (eio_err_catch(&err, &eio_err_invalid_argument))
+    // What isn't an address may be a name with a port; a path is neither.
+    if (strncmp(text, "unix:", 5) != 0 && eio_err_catch(&err, &eio_err_invalid_argument))
         return look_up(env, sw, text, out);
     EIO_TRY(err);
     eio_sockaddr *item;

@@ -19,6 +19,14 @@ struct options {
     int max_connections; // echo, proxy: --max-connections; 0: no limit
 };
 
+/** A command line that makes sense. */
+struct command_line {
+    eio_main_fn *command; // NULL: to print the help
+    struct options options;
+};
+/** Reads it, and moves options in `argv` to the front; NULL, or what is wrong with it. */
+const char *parse_command_line(int argc, char **argv, struct command_line *out);
+
 eio_main_fn demo_command, echo_command, connect_command, proxy_command, resolve_command;
 
 /**
