@@ -112,9 +112,11 @@ int64_t Child::CpuNs() const {
 ::testing::AssertionResult Child::Stop() {
     if (pid_ <= 0)
         return ::testing::AssertionFailure() << "no child";
-    close(fd_);
+    // Not by closing: children made later have inherited this end.
+    shutdown(fd_, SHUT_WR);
     int status = 0;
     const pid_t ended = waitpid(pid_, &status, 0);
+    close(fd_);
     pid_ = -1;
     if (ended < 0)
         return ::testing::AssertionFailure() << "waitpid failed";
