@@ -23,8 +23,16 @@ EXTRA_SECONDS = 20
 # From this share of its processor on, the client may be what limits a rate.
 CLIENT_BOUND = 0.9
 
-# How one server is started: `argv(context, address)`; `address` is a text for one that listens where it likes.
+# How one server is started: `argv(context, address)`, a proxy `argv(context, address, target)`; `address` is a text
+# for one that listens where it likes.
 Competitor = collections.namedtuple("Competitor", "name kind argv env address", defaults=(None, None))
+
+# What is counted: the columns' names, and what a server's microseconds for one operation and operations per second
+# are multiplied by.
+Measure = collections.namedtuple("Measure", "cost cost_scale rate rate_scale")
+REQUESTS = Measure("server CPU us/req", 1, "req/s", 1)
+CONNECTIONS = Measure("server CPU us/conn", 1, "conn/s", 1)
+BYTES = Measure("proxy CPU s/GB", 1e3, "GB/s", 1e-9)
 
 # Kinds: what ratios are taken to (the best of them), a second instance of the first of those, eio, others.
 LIMIT, AGAIN, EIO, PEER = "limit", "again", "eio", "peer"
@@ -55,7 +63,8 @@ def listening(address):
 class Server:
     """A competitor's server, listening."""
 
-    def __init__(self, context, competitor, transport):
+    def __init__(self, context, competitor, transport, mode):
+        self.target = "tcp:%d" % context.fresh_port() if mode == "bulk" else None
         if competitor.address:
             self.address = competitor.address
         elif transport == "unix":
@@ -64,7 +73,8 @@ class Server:
             self.address = "%s:%d" % (transport, context.fresh_port())
         if listening(self.address):
             raise Failure("somebody listens on %s already" % self.address)
-        argv = competitor.argv(context, self.address)
+        places = [self.address] + ([self.target] if self.target else [])
+        argv = competitor.argv(context, *places)
         self.process = Process(argv, {context.server_cpu}, context.scratch, context.niceness, competitor.env)
         deadline = time.monotonic() + START_SECONDS
         while not listening(self.address):
@@ -85,6 +95,8 @@ class Client:
     def __init__(self, context, server, mode, options, cpu):
         argv = [context.program("tools/bench/load/load"), mode, server.address, str(server.pid)]
         argv += ["%s=%s" % option for option in options.items()]
+        if server.target:
+            argv.append("sink=" + server.target)
         self.process = Process(argv, {cpu}, context.scratch, context.niceness)
         try:
             self.process.read_line(OPEN_SECONDS)
@@ -158,7 +170,7 @@ def _start(context, pairs, transport, mode, options, cpu):
             continue
         try:
             if pair.server is None:
-                pair.server = Server(context, pair.competitor, transport)
+                pair.server = Server(context, pair.competitor, transport, mode)
             pair.client = Client(context, pair.server, mode, options, cpu)
         except Failure as failure:
             pair.fail(failure)
@@ -189,9 +201,13 @@ def place(context):
 
 
 class LoadRow:
-    """A row of servers under one kind of load."""
+    """A row of servers under one kind of load.
 
-    def __init__(self, name, title, competitors, transport, mode, options, bars=None, sizes=("short", "full"), unit="req"):
+    `bars`: the most that an eio server's cost may be of the limit's, by competitor. `rate_bars`: the least that its
+    rate on one core may be.
+    """
+
+    def __init__(self, name, title, competitors, transport, mode, options, bars=None, sizes=("short", "full"), **more):
         self.name = name
         self.title = title
         self.sizes = sizes
@@ -200,10 +216,11 @@ class LoadRow:
         self._mode = mode
         self._options = options
         self._bars = bars or {}
-        self._unit = unit
+        self._rate_bars = more.get("rate_bars")
+        self._measure = more.get("measure", REQUESTS)
 
     def run(self, context):
-        pairs = [Pair(competitor) for competitor in self._competitors(context)]
+        pairs = [Pair(competitor) for competitor in self._competitors]
         crossed = []
         try:
             options = dict(self._options)
@@ -238,36 +255,37 @@ class LoadRow:
                     pair.rounds[-1]["place"] = before
         return crossed
 
-    def _limit(self, pairs):
-        candidates = [pair for pair in pairs if pair.competitor.kind == LIMIT and pair.figures("cpu_us")]
-        if not candidates:
-            return None
-        return min(candidates, key=lambda pair: stats.median(pair.figures("cpu_us")))
+    @staticmethod
+    def _limit(pairs, key, best):
+        """The best of the limits, by its median."""
+        candidates = [pair for pair in pairs if pair.competitor.kind == LIMIT and pair.figures(key)]
+        return best(candidates, key=lambda pair: stats.median(pair.figures(key))) if candidates else None
+
+    def _columns(self, crossed):
+        columns = ["", self._measure.cost, "ratio (95 %)", "bar", self._measure.rate + ", one core"]
+        if self._rate_bars is not None:
+            columns += ["ratio (95 %)", "bar"]
+        if crossed:
+            columns.append(self._measure.rate + ", two cores")
+            if self._mode != "bulk":
+                columns += ["p50 us", "p99 us", "p99.9 us"]
+            columns.append("client busy")
+        return columns
 
     def _result(self, pairs, crossed):
-        columns = ["", "server CPU us/" + self._unit, "ratio (95 %)", "bar", self._unit + "/s, one core"]
-        if crossed:
-            columns += ["two cores: %s/s" % self._unit, "p50 us", "p99 us", "p99.9 us", "client busy"]
-        result = Result(self.name, self.title, columns)
-        limit = self._limit(pairs)
+        result = Result(self.name, self.title, self._columns(crossed))
+        limit = self._limit(pairs, "cpu_us", min)
+        fastest = self._limit(pairs, "rate", max) if self._rate_bars is not None else None
         if limit:
-            result.notes.append("ratios are to '%s'" % limit.competitor.name)
+            result.notes.append("ratios of CPU are to '%s'" % limit.competitor.name)
+        if fastest:
+            result.notes.append("ratios of rates are to '%s'" % fastest.competitor.name)
         for pair in pairs:
             name = pair.competitor.name
-            costs = pair.figures("cpu_us")
-            if not costs:
+            if not pair.figures("cpu_us"):
                 result.missing(name, pair.failure or "nothing was measured")
                 continue
-            to_limit = stats.ratio(pair.values("cpu_us"), limit.values("cpu_us")) if limit else None
-            bar = self._bars.get(name)
-            cells = [
-                report.spread(stats.spread(costs)),
-                report.ratio(to_limit),
-                report.verdict(to_limit, bar),
-                report.number(stats.median(pair.figures("rate"))),
-            ]
-            data = {"cpu_us": costs, "ratio": to_limit, "bar": bar, "rate": pair.figures("rate"), "kind": pair.competitor.kind}
-            data["lost"] = sum(pair.figures("lost"))
+            cells, data = self._cells(pair, limit, fastest)
             if crossed:
                 cells += self._cross_cells(crossed.get(name), data)
             result.add(name, cells, data)
@@ -278,20 +296,41 @@ class LoadRow:
         self._note_places(result, crossed)
         return result
 
-    @staticmethod
-    def _cross_cells(pair, data):
+    def _cells(self, pair, limit, fastest):
+        name = pair.competitor.name
+        costs = [cost * self._measure.cost_scale for cost in pair.figures("cpu_us")]
+        rates = [rate * self._measure.rate_scale for rate in pair.figures("rate")]
+        to_limit = stats.ratio(pair.values("cpu_us"), limit.values("cpu_us")) if limit else None
+        bar = self._bars.get(name)
+        cells = [
+            report.spread(stats.spread(costs)),
+            report.ratio(to_limit),
+            report.verdict(to_limit, bar),
+            report.number(stats.median(rates)),
+        ]
+        data = {"kind": pair.competitor.kind, "cost": costs, "ratio": to_limit, "bar": bar, "rate": rates}
+        data["unit"] = {"cost": self._measure.cost, "rate": self._measure.rate}
+        data["lost"] = sum(pair.figures("lost"))
+        if self._rate_bars is not None:
+            to_fastest = stats.ratio(pair.values("rate"), fastest.values("rate")) if fastest else None
+            bar = self._rate_bars.get(name)
+            cells += [report.ratio(to_fastest), report.verdict(to_fastest, bar, at_least=True)]
+            data["rate_ratio"], data["rate_bar"] = to_fastest, bar
+        return cells, data
+
+    def _cross_cells(self, pair, data):
+        latencies = [] if self._mode == "bulk" else ["p50", "p99", "p999"]
         if pair is None or not pair.figures("rate"):
-            return [pair.failure if pair and pair.failure else "-", "", "", "", ""]
-        rates = stats.spread(pair.figures("rate"))
+            return [pair.failure if pair and pair.failure else "-"] + [""] * (len(latencies) + 1)
+        rates = [rate * self._measure.rate_scale for rate in pair.figures("rate")]
         share = stats.median(pair.figures("client_share"))
-        latencies = [stats.median(pair.figures(key)) for key in ("p50", "p99", "p999")]
-        data["cross"] = {
-            key: pair.figures(key) for key in ("rate", "client_share", "server_share", "p50", "p99", "p999", "place")
-        }
+        data["cross"] = {key: pair.figures(key) for key in ["client_share", "server_share", "place"] + latencies}
+        data["cross"]["rate"] = rates
         bound = share >= CLIENT_BOUND
         data["cross"]["client_bound"] = bound
-        rate = (">= " if bound else "") + report.spread(rates)
-        return [rate] + [report.number(value) for value in latencies] + ["%.0f %%" % (share * 100)]
+        cells = [(">= " if bound else "") + report.spread(stats.spread(rates))]
+        cells += [report.number(stats.median(pair.figures(key))) for key in latencies]
+        return cells + ["%.0f %%" % (share * 100)]
 
     @staticmethod
     def _note_places(result, crossed):

@@ -4,7 +4,7 @@ import os
 import subprocess
 
 # Program, what its absence is called when the script has said nothing of it.
-NAMES = ["uv_echo", "asio_echo", "go_echo", "tokio_echo"]
+NAMES = ["uv_echo", "asio_echo", "go_peer", "tokio_echo"]
 
 
 def cache_folder():

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: ISC
 // A chain of linked operations for each connection: socket, connect, send, receive, close, with one
-// completion at its end; `conns` chains are on their way at once. For the accept rate the same
-// without a message. The client closes first, so TIME_WAIT is its own: the driver keeps that short
-// in a network namespace, else the search for a free port is what would be measured.
+// completion at its end; `conns` chains are on their way at once. For the accept rate the end of
+// what is sent stands in for the message, and the server's own end for the answer: a client that
+// didn't wait for the server would fill its queue, and measure how connections are refused. The
+// client closes first, so TIME_WAIT is its own: the driver keeps that short in a network namespace,
+// else the search for a free port is what would be measured.
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,7 +20,8 @@ enum { CHAIN = 5, PATIENCE = 100, MAX_ERRORS = 100 };
 /** Which link of the chain a completion belongs to; only CLOSE's comes when all goes well. */
 enum step { CLOSE, SOCKET, CONNECT, SEND, RECEIVE };
 
-static const char *const step_names[] = {"close", "socket", "connect", "send", "receive"};
+static const char *const step_names[] = {"close", "socket", "connect", "send or shutdown",
+                                         "receive"};
 
 static struct io_uring ring;
 static uint8_t *received; // `size` bytes for each slot
@@ -44,14 +47,21 @@ static void start_chain(const struct load *load, unsigned slot, bool with_messag
     sqe = next_sqe(&ring);
     io_uring_prep_connect(sqe, fd, sockaddr_of(&load->address), load->address.len);
     tag(sqe, CONNECT, slot, IOSQE_FIXED_FILE);
+    uint8_t *answer = received + (size_t)slot * load->size;
     if (with_message) {
         sqe = next_sqe(&ring);
         io_uring_prep_send(sqe, fd, load->message, load->size, MSG_WAITALL | MSG_NOSIGNAL);
         tag(sqe, SEND, slot, IOSQE_FIXED_FILE);
         sqe = next_sqe(&ring);
-        io_uring_prep_recv(sqe, fd, received + (size_t)slot * load->size, load->size, MSG_WAITALL);
-        tag(sqe, RECEIVE, slot, IOSQE_FIXED_FILE);
+        io_uring_prep_recv(sqe, fd, answer, load->size, MSG_WAITALL);
+    } else {
+        sqe = next_sqe(&ring);
+        io_uring_prep_shutdown(sqe, fd, SHUT_WR);
+        tag(sqe, SEND, slot, IOSQE_FIXED_FILE);
+        sqe = next_sqe(&ring);
+        io_uring_prep_recv(sqe, fd, answer, 1, 0);
     }
+    tag(sqe, RECEIVE, slot, IOSQE_FIXED_FILE);
     sqe = next_sqe(&ring);
     io_uring_prep_close_direct(sqe, slot);
     sqe->user_data = (uint64_t)CLOSE << 32 | slot;

@@ -14,6 +14,7 @@
 /** What to send, and where to. */
 struct load {
     struct address address; /**< the server's */
+    struct address sink;    /**< where a proxy is to connect to; bulk only */
     unsigned conns;         /**< connections, or how many are opened at once */
     unsigned size;          /**< bytes of a message */
     bool check;             /**< compares every byte that comes back, in measured windows too */
@@ -32,6 +33,7 @@ struct load_mode {
 extern const struct load_mode echo_mode;  /**< connections that stay, a message at a time on each */
 extern const struct load_mode churn_mode; /**< connect, one message there and back, close */
 extern const struct load_mode accept_mode; /**< connect, close */
+extern const struct load_mode bulk_mode;   /**< streams through a proxy, in one direction */
 
 /** A ring with room for `conns` operations, in the way that costs least. */
 void open_ring(struct io_uring *ring, unsigned conns);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: ISC
-// load MODE ADDRESS PID [conns=N] [size=BYTES] [check=1]
+// load MODE ADDRESS PID [conns=N] [size=BYTES] [check=1] [sink=ADDRESS]
 //
 // A client that stays: it opens its connections, says "ready", then does what each line on standard
 // input says: `run RUN_MS WARM_MS` measures one window and prints it as a JSON line. So all servers
@@ -54,7 +54,7 @@ bool wait_for_one(struct io_uring *ring) {
 }
 
 static const struct load_mode *find_mode(const char *name) {
-    const struct load_mode *const modes[] = {&echo_mode, &churn_mode, &accept_mode};
+    const struct load_mode *const modes[] = {&echo_mode, &churn_mode, &accept_mode, &bulk_mode};
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
         if (strcmp(modes[i]->name, name) == 0)
             return modes[i];
@@ -75,16 +75,20 @@ static void follow_commands(const struct load_mode *mode, struct load *load) {
 
 int main(int argc, char **argv) {
     if (argc < 4)
-        die("usage: load MODE ADDRESS PID [conns=N] [size=BYTES] [check=1]");
+        die("usage: load MODE ADDRESS PID [conns=N] [size=BYTES] [check=1] [sink=ADDRESS]");
     static struct load load = {.conns = 1, .size = 64};
     unsigned check = 0;
+    const char *sink = NULL;
     const struct option_place places[] = {
         {.key = "conns", .number = &load.conns},
         {.key = "size", .number = &load.size},
         {.key = "check", .number = &check},
+        {.key = "sink", .text = &sink},
     };
     parse_options(argv + 4, places, sizeof places / sizeof *places);
     parse_address(argv[2], &load.address);
+    if (sink != NULL)
+        parse_address(sink, &load.sink);
     load.check = check != 0;
     load.meter.server = (pid_t)atoi(argv[3]);
     if (load.conns == 0 || load.size == 0 || load.meter.server <= 0)

@@ -1,6 +1,6 @@
 """Echo over TCP, Unix sockets and UDP; churn; accepting."""
 
-from driver.load import AGAIN, EIO, LIMIT, PEER, Competitor, LoadRow
+from driver.load import AGAIN, CONNECTIONS, EIO, LIMIT, PEER, Competitor, LoadRow
 
 URING = "tools/bench/raw/uring_echo"
 EPOLL = "tools/bench/raw/epoll_echo"
@@ -22,6 +22,10 @@ def _peer(name, *options):
     return lambda context, address: [context.peer(name), address] + list(options)
 
 
+def _go(context, address):
+    return [context.peer("go_peer"), "echo", address]
+
+
 RAW = [
     Competitor("io_uring, multishot", LIMIT, _built(URING)),
     Competitor("io_uring, multishot, again", AGAIN, _built(URING)),
@@ -40,7 +44,7 @@ PEERS = [
     Competitor("libuv", PEER, _peer("uv_echo")),
     Competitor("Boost.Asio, callbacks", PEER, _peer("asio_echo", "callbacks")),
     Competitor("Boost.Asio, fibers", PEER, _peer("asio_echo", "fibers")),
-    Competitor("Go", PEER, _peer("go_echo"), {"GOMAXPROCS": "1"}),
+    Competitor("Go", PEER, _go, {"GOMAXPROCS": "1"}),
     Competitor("tokio", PEER, _peer("tokio_echo")),
 ]
 EPOLLS = [
@@ -56,21 +60,20 @@ EPOLLS = [
 ]
 
 
-def _tcp(_context):
-    return RAW + [EIO_EXAMPLE] + EIO_LOOPS + PEERS
-
-
-def _unix(_context):
-    return RAW + [EIO_COPY] + EIO_LOOPS + PEERS
-
-
-def _epoll(_context):
-    return EPOLLS
-
-
-def _churn(_context):
-    return RAW[:2] + [EIO_EXAMPLE] + PEERS
-
+TCP = RAW + [EIO_EXAMPLE] + EIO_LOOPS + PEERS
+UNIX = RAW + [EIO_COPY] + EIO_LOOPS + PEERS
+CHURN = RAW[:2] + [EIO_EXAMPLE] + PEERS
+DATAGRAMS = [
+    Competitor("io_uring, multishot", LIMIT, _built("tools/bench/raw/uring_datagram")),
+    Competitor("io_uring, multishot, again", AGAIN, _built("tools/bench/raw/uring_datagram")),
+    Competitor("recvmmsg, sendmmsg", LIMIT, _built("tools/bench/raw/datagram_echo", "batch=64")),
+    Competitor("recvmsg, sendmsg", LIMIT, _built("tools/bench/raw/datagram_echo", "batch=1")),
+    Competitor("eio, a fiber", EIO, _eio("udp", "fibers=1"), {"EIO_BACKEND": "uring"}),
+    Competitor("eio, 32 fibers", EIO, _eio("udp", "fibers=32"), {"EIO_BACKEND": "uring"}),
+    Competitor("libuv", PEER, _peer("uv_echo")),
+    Competitor("Go", PEER, _go, {"GOMAXPROCS": "1"}),
+    Competitor("tokio", PEER, _peer("tokio_echo")),
+]
 
 SIZE_NAMES = {64: "64", 16384: "16k"}
 SHORT = {("64", 50), ("64", 500), ("16k", 50)}
@@ -106,50 +109,52 @@ def rows():
         for conns in (1, 50, 500, 5000):
             # The bars are where the limit's cost doesn't depend on one wake-up or on the cache.
             bars = _bars(size) if (SIZE_NAMES[size], conns) in SHORT else None
-            made.append(_echo("echo", "TCP echo", _tcp, "tcp", size, conns, bars, SHORT))
+            made.append(_echo("echo", "TCP echo", TCP, "tcp", size, conns, bars, SHORT))
     for size, conns in ((64, 50), (16384, 50)):
-        made.append(_echo("unix", "Unix stream echo", _unix, "unix", size, conns, None, {("64", 50)}))
+        made.append(_echo("unix", "Unix stream echo", UNIX, "unix", size, conns, None, {("64", 50)}))
+    for size, conns in ((64, 1), (64, 50)):
+        made.append(_echo("udp", "UDP echo", DATAGRAMS, "udp", size, conns, None, {("64", 50)}))
     for size, conns in ((64, 50), (64, 500), (16384, 50)):
         bars = {"eio, copy": 1.05, "eio, lend": 1.05, "eio, single_read": 1.05}
-        made.append(_echo("epoll", "TCP echo on epoll", _epoll, "tcp", size, conns, bars, {("64", 50), ("16k", 50)}))
+        made.append(_echo("epoll", "TCP echo on epoll", EPOLLS, "tcp", size, conns, bars, {("64", 50), ("16k", 50)}))
     churn = {"conns": 32, "size": 64}
     made.append(
         LoadRow(
             "churn",
             "connect, 64 B there and back, close; 32 at once",
-            _churn,
+            CHURN,
             "tcp",
             "churn",
             churn,
             {"eio, copy": 1.05},
             ("shortest", "short", "full"),
-            "conn",
+            measure=CONNECTIONS,
         )
     )
     made.append(
         LoadRow(
             "accept",
             "connect, close; 32 at once",
-            _churn,
+            CHURN,
             "tcp",
             "accept",
             churn,
             None,
             ("shortest", "short", "full"),
-            "conn",
+            measure=CONNECTIONS,
         )
     )
     made.append(
         LoadRow(
             "epoll-churn",
             "connect, 64 B there and back, close, on epoll; 32 at once",
-            _epoll,
+            EPOLLS,
             "tcp",
             "churn",
             churn,
             {"eio, copy": 1.05},
             ("full",),
-            "conn",
+            measure=CONNECTIONS,
         )
     )
     return made
