@@ -254,8 +254,7 @@ TEST_F(EpollTest, ABlockedWriterGoesOnWhenThereIsRoom) {
 TEST_F(EpollTest, AFullUnixListenerIsTriedAgain) {
     Run([](eio_switch *sw, const eio_env *env) -> eio_err * {
         eio_sockaddr addr;
-        const std::string name =
-            std::string(1, '\0') + "eio-epoll-test-" + std::to_string(getpid());
+        const std::string name = std::string(1, '\0') + UniqueName();
         EIO_TRY(eio_sockaddr_unix(Bytes(name), &addr));
         eio_listen_opts opts = {};
         opts.backlog = 1;
@@ -286,8 +285,7 @@ TEST_F(EpollTest, AFullUnixListenerIsTriedAgain) {
 TEST_F(EpollTest, ARetryingConnectCanBeCancelled) {
     Run([](eio_switch *sw, const eio_env *env) -> eio_err * {
         eio_sockaddr addr;
-        const std::string name =
-            std::string(1, '\0') + "eio-epoll-test-" + std::to_string(getpid());
+        const std::string name = std::string(1, '\0') + UniqueName();
         EIO_TRY(eio_sockaddr_unix(Bytes(name), &addr));
         eio_listen_opts opts = {};
         opts.backlog = 1;

@@ -336,7 +336,7 @@ TEST_P(NetTest, ReuseAddrRemovesAStaleSocketOnly) {
 
 TEST_P(NetTest, AnAbstractAddressHasNoFileAndMayHoldNuls) {
     EXPECT_OK(EvalReal([](eio_switch *sw, const eio_env *env) -> eio_err * {
-        std::string name = std::string("\0eio\0test-", 10) + std::to_string(getpid());
+        std::string name = std::string("\0eio\0", 5) + UniqueName();
         eio_sockaddr addr = Path(name), local;
         eio_listener *listener;
         eio_stream_socket *client, *server;

@@ -139,7 +139,7 @@ TEST_F(FaultTest, TcpEcho) {
 TEST_F(FaultTest, UnixEchoOnAnAbstractAddress) {
     FailEach([](eio_switch *sw, eio_net *net) -> eio_err * {
         eio_sockaddr addr;
-        std::string name = std::string(1, '\0') + "eio-fault-" + std::to_string(getpid());
+        std::string name = std::string(1, '\0') + UniqueName();
         EIO_TRY(eio_sockaddr_unix(eio_slice_of(name.data(), name.size()), &addr));
         return EchoOver(sw, net, addr);
     });

@@ -3,51 +3,18 @@
 // the moment at which it completes, and after. Nothing is lost and nothing happens twice: what one
 // call didn't take, the next one gets.
 
-#include "tests/conformance/op.h"
-#include "tests/support/any_run.h"
+#include "tests/conformance/op_test.h"
 
 namespace eio_test {
 namespace {
 
-class CancelTest : public EioTest, public ::testing::WithParamInterface<OpRow> {
+class CancelTest : public OpTest {
   protected:
-    void SetUp() override {
-        const std::string &backend = GetParam().backend;
-        const std::string why_not = backend == "mock" ? "ok" : WhyNot(backend.c_str());
-        EioTest::SetUp();
-        if (why_not != "ok")
-            GTEST_SKIP() << "no " << backend << " here: " << why_not;
-    }
-
-    /// Runs `body(op, env)` with a fresh op. The mock's clock says what it does; that isn't looked
-    /// at here.
-    template <class F> void RunOp(F &&body) {
-        auto main = [&](eio_switch *, const eio_env *env) -> eio_err * {
-            std::unique_ptr<Op> op = GetParam().make();
-            eio_err *err = SwitchRun([&](eio_switch *sw) -> eio_err * {
-                EIO_TRY(op->SetUp(sw, env));
-                return body(op.get(), env);
-            });
-            op->TearDown();
-            return err;
-        };
-        EXPECT_OK(GetParam().backend == "mock" ? EvalMockFull(main)
-                                               : EvalOn(GetParam().backend.c_str(), main));
-        TakeTrace();
-    }
-
     /// As `RunOp`, for ops that can be completed.
     template <class F> void RunCompletable(F &&body) {
         RunOp([&](Op *op, const eio_env *env) -> eio_err * {
             return op->CanComplete() ? body(op, env) : nullptr;
         });
-    }
-
-    /// Gives the loop time to bring about what was set off.
-    static eio_err *Settle(const eio_env *env) {
-        for (int i = 0; i < 3; i++)
-            EIO_TRY(eio_mono_clock_sleep(env->mono_clock, EIO_MILLISECOND));
-        return nullptr;
     }
 
     /// How many completions nobody has taken.

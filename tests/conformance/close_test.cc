@@ -2,8 +2,7 @@
 // What holds for every call on something that is closed: before it, while it waits, and at the
 // moment it completes.
 
-#include "tests/conformance/op.h"
-#include "tests/support/any_run.h"
+#include "tests/conformance/op_test.h"
 
 namespace eio_test {
 namespace {
@@ -16,33 +15,12 @@ std::vector<OpRow> ClosableRows() {
     return rows;
 }
 
-class CloseTest : public EioTest, public ::testing::WithParamInterface<OpRow> {
+class CloseTest : public OpTest {
   protected:
-    void SetUp() override {
-        const std::string &backend = GetParam().backend;
-        const std::string why_not = backend == "mock" ? "ok" : WhyNot(backend.c_str());
-        EioTest::SetUp();
-        if (why_not != "ok")
-            GTEST_SKIP() << "no " << backend << " here: " << why_not;
-    }
-    template <class F> void RunOp(F &&body) {
-        auto main = [&](eio_switch *, const eio_env *env) -> eio_err * {
-            std::unique_ptr<Op> op = GetParam().make();
-            eio_err *err = SwitchRun([&](eio_switch *sw) -> eio_err * {
-                EIO_TRY(op->SetUp(sw, env));
-                return body(op.get(), env);
-            });
-            op->TearDown();
-            return err;
-        };
-        EXPECT_OK(GetParam().backend == "mock" ? EvalMockFull(main)
-                                               : EvalOn(GetParam().backend.c_str(), main));
-        TakeTrace();
-    }
     /// `err` says that it was closed, with the call's name.
     void ExpectClosed(Op *op, eio_err *err) {
         EXPECT_TRUE(eio_err_is(err, &eio_err_closed)) << Text(err);
-        if (GetParam().backend != "mock") {
+        if (!IsMock()) {
             EXPECT_EQ(Text(err), std::string("Invalid_argument(\"") + op->Name() +
                                      ": file descriptor used after calling close!\")");
         }

@@ -36,6 +36,13 @@ class Op {
     virtual void Close() {}
     /// What a call after the close is called in its error.
     virtual const char *Name() const { return ""; }
+    /// What it fails with when the world outside makes it fail; NULL: nothing does, but closing and
+    /// cancelling.
+    virtual const eio_err_kind *FailsWith() const { return nullptr; }
+    /// Makes `Run` fail, one that waits or (where `FailsAtOnce`) the next one. Doesn't suspend.
+    virtual void Fail() {}
+    /// Whether a call after `Fail` fails, too.
+    virtual bool FailsAtOnce() const { return true; }
     /// Not a call to the backend: what is there is had without a turn, and a cancelled fiber waits
     /// for one turn.
     virtual bool InMemory() const { return false; }

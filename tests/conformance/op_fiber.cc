@@ -69,6 +69,8 @@ class PromiseOp : public Op {
     }
     eio_err *Run() override { return eio_promise_await(promise_, nullptr); }
     void Complete() override { eio_promise_try_resolve(resolver_, nullptr); }
+    const eio_err_kind *FailsWith() const override { return &eio_err_failure_kind; }
+    void Fail() override { eio_promise_try_resolve_error(resolver_, eio_err_failure("x")); }
     bool Counts() const override { return false; }
     bool InMemory() const override { return true; }
 
@@ -100,7 +102,7 @@ class JoinOp : public Op {
         return eio_semaphore_create(sw, 0, &semaphore_);
     }
     eio_err *Run() override {
-        auto wait = [&] { return eio_semaphore_acquire(semaphore_); };
+        auto wait = [&] { return Wait(); };
         auto nothing = []() -> eio_err * { return nullptr; };
         auto for_ever = [] { return eio_fiber_await_cancel(); };
         const eio_call all[] = {{Fn<decltype(wait)>::Call, &wait, nullptr},
@@ -129,9 +131,9 @@ class JoinOp : public Op {
         }
         case kForEach: {
             auto each = [](void *arg, size_t i) -> eio_err * {
-                return i == 1 ? eio_semaphore_acquire(static_cast<eio_semaphore *>(arg)) : nullptr;
+                return i == 1 ? static_cast<JoinOp *>(arg)->Wait() : nullptr;
             };
-            return eio_fiber_for_each(3, 2, each, semaphore_);
+            return eio_fiber_for_each(3, 2, each, this);
         }
         }
         return nullptr;
@@ -139,11 +141,22 @@ class JoinOp : public Op {
     void Complete() override { eio_semaphore_release(semaphore_); }
     bool Counts() const override { return false; }
     bool InMemory() const override { return true; }
+    const eio_err_kind *FailsWith() const override { return &eio_err_failure_kind; }
+    void Fail() override {
+        fails_ = true;
+        Complete();
+    }
 
   private:
+    /// What the fiber does that is waited for.
+    eio_err *Wait() {
+        EIO_TRY(eio_semaphore_acquire(semaphore_));
+        return fails_ ? eio_err_failure("x") : nullptr;
+    }
     Call call_;
     const eio_env *env_ = nullptr;
     eio_semaphore *semaphore_ = nullptr;
+    bool fails_ = false;
 };
 
 class SemaphoreOp : public Op {
@@ -239,6 +252,8 @@ class ConditionOp : public Op {
     eio_err *Run() override {
         auto take = [](void *arg, bool *out_done) -> eio_err * {
             auto *self = static_cast<ConditionOp *>(arg);
+            if (self->fails_)
+                return eio_err_failure("x");
             *out_done = self->permits_ > 0;
             self->permits_ -= *out_done;
             return nullptr;
@@ -266,10 +281,18 @@ class ConditionOp : public Op {
         eio_condition_broadcast(changed_);
     }
     bool InMemory() const override { return true; }
+    const eio_err_kind *FailsWith() const override {
+        return call_ == kLoop ? &eio_err_failure_kind : nullptr;
+    }
+    void Fail() override {
+        fails_ = true;
+        eio_condition_broadcast(changed_);
+    }
 
   private:
     Call call_;
     int permits_ = 0;
+    bool fails_ = false;
     eio_mutex *mutex_ = nullptr;
     eio_condition *changed_ = nullptr;
 };
@@ -284,14 +307,23 @@ class DomainOp : public Op {
         return eio_semaphore_create(sw, 0, &semaphore_);
     }
     eio_err *Run() override {
-        auto there = [&] { return eio_semaphore_acquire(semaphore_); };
+        auto there = [&]() -> eio_err * {
+            EIO_TRY(eio_semaphore_acquire(semaphore_));
+            return fails_ ? eio_err_failure("x") : nullptr;
+        };
         return eio_domain_run(mgr_, Fn<decltype(there)>::Call, &there);
     }
     void Complete() override { eio_semaphore_release(semaphore_); }
+    const eio_err_kind *FailsWith() const override { return &eio_err_failure_kind; }
+    void Fail() override {
+        fails_ = true;
+        Complete();
+    }
 
   private:
     eio_domain_mgr *mgr_ = nullptr;
     eio_semaphore *semaphore_ = nullptr;
+    std::atomic<bool> fails_{false};
 };
 
 } // namespace

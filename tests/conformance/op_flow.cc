@@ -36,6 +36,24 @@ eio_err *MakePair(StreamKind kind, eio_switch *sw, const eio_env *env, eio_strea
     return nullptr;
 }
 
+/// Breaks the connection whose far end is `far`, so that `near` hears of it by an error where its
+/// kind has one.
+void Break(StreamKind kind, eio_stream_socket *near, eio_stream_socket *far) {
+    if (kind == StreamKind::kMock) {
+        eio_mock_flow_pair_reset(far);
+        return;
+    }
+    if (kind == StreamKind::kUnix) { // one that closes with something unread
+        EXPECT_EQ(WriteRaw(eio_fd_of_flow(&near->flow), "x"), 1);
+    } else if (kind == StreamKind::kTcp) {
+        const linger at_once = {1, 0};
+        EXPECT_EQ(setsockopt(NumberOf(eio_fd_of_flow(&far->flow)), SOL_SOCKET, SO_LINGER, &at_once,
+                             sizeof at_once),
+                  0);
+    }
+    eio_flow_close(&far->flow);
+}
+
 /// Reads one byte, by one of the calls that read.
 class ReadOp : public Op {
   public:
@@ -70,6 +88,10 @@ class ReadOp : public Op {
     bool CanClose() const override { return true; }
     void Close() override { eio_flow_close(&a_->flow); }
     const char *Name() const override { return "readv"; }
+    const eio_err_kind *FailsWith() const override {
+        return kind_ == StreamKind::kPipe ? &eio_err_end_of_file : &eio_err_net_connection_reset;
+    }
+    void Fail() override { Break(kind_, a_, b_); }
     // The library's own lending buffer, and the mock's memory, give what they hold without a turn.
     bool InMemory() const override { return call_ == kLend || kind_ == StreamKind::kMock; }
 
@@ -116,6 +138,8 @@ class WriteOp : public Op {
     bool CanClose() const override { return true; }
     void Close() override { eio_flow_close(&b_->flow); }
     const char *Name() const override { return "writev"; }
+    const eio_err_kind *FailsWith() const override { return &eio_err_net_connection_reset; }
+    void Fail() override { eio_flow_close(&a_->flow); }
     bool InMemory() const override { return kind_ == StreamKind::kMock; }
 
   private:
@@ -153,6 +177,8 @@ class ReadToEndOp : public Op {
         EXPECT_EQ(shutdown(NumberOf(eio_fd_of_flow(&far_from_->flow)), SHUT_WR), 0);
     }
     bool Counts() const override { return false; } // the end stays the end
+    const eio_err_kind *FailsWith() const override { return &eio_err_net_connection_reset; }
+    void Fail() override { Break(StreamKind::kUnix, from_, far_from_); }
 
   private:
     Call call_;
@@ -197,6 +223,8 @@ class BufReadOp : public Op {
         return nullptr;
     }
     void Complete() override { EXPECT_EQ(WriteRaw(eio_fd_of_flow(&b_->flow), "x\n"), 2); }
+    const eio_err_kind *FailsWith() const override { return &eio_err_net_connection_reset; }
+    void Fail() override { Break(StreamKind::kUnix, a_, b_); }
     bool InMemory() const override { return true; } // what is buffered is had without a turn
 
   private:

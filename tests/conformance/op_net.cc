@@ -2,6 +2,7 @@
 // Rows: connections, datagrams, servers, names, descriptors of others, signals.
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -56,6 +57,13 @@ class AcceptOp : public Op {
     bool CanClose() const override { return true; }
     void Close() override { eio_listener_close(listener_); }
     const char *Name() const override { return "accept"; }
+    const eio_err_kind *FailsWith() const override {
+        return tcp_ ? &eio_err_x
+                    : nullptr; // EINVAL; a Unix socket's accept(2) may say EAGAIN for ever
+    }
+    void Fail() override {
+        EXPECT_EQ(shutdown(NumberOf(eio_fd_of_listener(listener_)), SHUT_RD), 0);
+    }
     void TearDown() override {
         for (int fd : clients_)
             close(fd);
@@ -113,6 +121,8 @@ class ConnectOp : public Op {
         return !tcp_;
     } // TCP asks again after a second: too long for a test
     bool Counts() const override { return false; } // a cancelled one may have got into the queue
+    const eio_err_kind *FailsWith() const override { return &eio_err_net_refused; }
+    void Fail() override { eio_listener_close(listener_); } // TCP hears of it when it asks again
     void TearDown() override {
         for (int fd : clients_)
             close(fd);
@@ -148,6 +158,8 @@ class RunServerOp : public Op {
     void Complete() override { eio_promise_try_resolve(set_stop_, nullptr); }
     bool Counts() const override { return false; }  // once stopped, it stays so
     bool InMemory() const override { return true; } // the stop is looked at first
+    const eio_err_kind *FailsWith() const override { return &eio_err_failure_kind; }
+    void Fail() override { eio_promise_try_resolve_error(set_stop_, eio_err_failure("x")); }
 
   private:
     int additional_domains_;
@@ -208,6 +220,8 @@ class SendOp : public Op {
     bool CanClose() const override { return true; }
     void Close() override { eio_datagram_close(b_); }
     const char *Name() const override { return "send_msg"; }
+    const eio_err_kind *FailsWith() const override { return &eio_err_net_refused; }
+    void Fail() override { eio_datagram_close(a_); }
 
   private:
     eio_datagram_socket *a_ = nullptr, *b_ = nullptr;
@@ -222,14 +236,14 @@ class LookupOp : public Op {
     explicit LookupOp(Call call) : call_(call) {}
     eio_err *SetUp(eio_switch *sw, const eio_env *env) override {
         eio_sockaddr server = eio_sockaddr_udp(eio_ip_v4_loopback(), 0);
-        eio_datagram_socket *silent;
-        EIO_TRY(eio_net_datagram_socket(&env->net->net, sw, &server, nullptr, &silent));
-        EIO_TRY(eio_datagram_addr(silent, &server));
+        EIO_TRY(eio_net_datagram_socket(&env->net->net, sw, &server, nullptr, &server_));
+        EIO_TRY(eio_datagram_addr(server_, &server));
         eio_resolver_opts opts = {};
         opts.servers = &server;
         opts.server_count = 1;
         opts.resolv_conf_path = opts.hosts_path = opts.services_path = "/dev/null";
         opts.timeout_ns = 60 * EIO_SECOND;
+        opts.tries = 1;
         eio_resolver *resolver;
         EIO_TRY(eio_resolver_create(sw, env->mono_clock, &opts, &resolver));
         eio_unix_net_init(&net_, &resolver->lookup);
@@ -252,8 +266,28 @@ class LookupOp : public Op {
     void Complete() override {}
     bool CanComplete() const override { return false; }
     bool InMemory() const override { return true; } // the lookup's daemon does the calls
+    const eio_err_kind *FailsWith() const override { return &eio_err_net_address_lookup_failed; }
+    void Fail() override { // what was asked so far is answered: REFUSED
+        const int fd = NumberOf(eio_fd_of_datagram(server_));
+        char query[512];
+        sockaddr_in from;
+        for (;;) {
+            socklen_t from_len = sizeof from;
+            const ssize_t len = recvfrom(fd, query, sizeof query, MSG_DONTWAIT,
+                                         reinterpret_cast<sockaddr *>(&from), &from_len);
+            if (len < 12)
+                break;
+            query[2] = static_cast<char>(query[2] | 0x80);
+            query[3] = 5;
+            EXPECT_EQ(sendto(fd, query, static_cast<size_t>(len), 0,
+                             reinterpret_cast<sockaddr *>(&from), from_len),
+                      len);
+        }
+    }
+    bool FailsAtOnce() const override { return false; } // there is nothing yet to be answered
 
   private:
+    eio_datagram_socket *server_ = nullptr;
     Call call_;
     eio_unix_net net_ = {};
 };

@@ -8,7 +8,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cstddef>
 #include <cstring>
 
@@ -53,13 +52,9 @@ RawAddr Raw(const eio_sockaddr &addr) {
 
 eio_err *Listen(eio_switch *sw, const eio_env *env, bool tcp, unsigned backlog,
                 eio_listener **out) {
-    static std::atomic<int> serial{0};
     eio_sockaddr addr = eio_sockaddr_tcp(eio_ip_v4_loopback(), 0);
-    if (!tcp) {
-        const std::string name = std::string(1, '\0') + "eio-conformance-" +
-                                 std::to_string(getpid()) + "-" + std::to_string(serial++);
-        EIO_TRY(eio_sockaddr_unix(eio_slice_of(name.data(), name.size()), &addr));
-    }
+    if (!tcp) // unnamed: the system gives it a name, so that it is nobody else's
+        EIO_TRY(eio_sockaddr_unix(eio_slice_of("", 0), &addr));
     eio_listen_opts opts = {};
     opts.backlog = backlog;
     return eio_net_listen(&env->net->net, sw, &addr, &opts, out);

@@ -17,7 +17,7 @@ namespace eio_test {
 
 /// A connected TCP pair on loopback.
 eio_err *TcpPair(eio_switch *sw, const eio_env *env, eio_stream_socket **a, eio_stream_socket **b);
-/// A listener on loopback: TCP with any port, or a Unix socket with an abstract name of its own.
+/// A listener on loopback: TCP with any port, or a Unix socket with an abstract name.
 eio_err *Listen(eio_switch *sw, const eio_env *env, bool tcp, unsigned backlog, eio_listener **out);
 /// A raw socket that connects to `addr`; -1 when that would wait. `flags`: SOCK_NONBLOCK.
 int ConnectRaw(const eio_sockaddr &addr, int flags = 0);

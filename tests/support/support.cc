@@ -4,9 +4,11 @@
 #include "tests/support/support.h"
 
 #include <dirent.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cinttypes>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
@@ -267,6 +269,14 @@ std::string TakeText(eio_err *err) {
 }
 
 // --- The fixture ---------------------------------------------------------------------------------
+
+std::string UniqueName() {
+    uint64_t words[2];
+    EXPECT_EQ(getrandom(words, sizeof words, 0), static_cast<ssize_t>(sizeof words));
+    char name[64];
+    snprintf(name, sizeof name, "eio-test-%016" PRIx64 "%016" PRIx64, words[0], words[1]);
+    return name;
+}
 
 std::vector<std::string> OpenFds() {
     std::vector<std::string> fds;

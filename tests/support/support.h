@@ -83,6 +83,9 @@ std::string TakeText(eio_err *err);
 
 // --- The fixture ---------------------------------------------------------------------------------
 
+/// A name that no other test has, nor a copy of this one: a process id isn't enough, since each
+/// sandbox counts its own.
+std::string UniqueName();
 /// The open descriptors of this process, each with what it is.
 std::vector<std::string> OpenFds();
 
