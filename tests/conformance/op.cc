@@ -7,7 +7,7 @@ namespace eio_test {
 
 std::vector<OpRow> OpRows() {
     std::vector<OpRow> rows;
-    for (const auto &kinds : {FlowRows(), NetRows(), FiberRows()}) {
+    for (const auto &kinds : {FlowRows(), NetRows(), MockRows(), FiberRows()}) {
         for (const OpKind &kind : kinds) {
             if (kind.where & kMock)
                 rows.push_back({kind.name, "mock", kind.make});

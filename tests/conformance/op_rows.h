@@ -20,6 +20,7 @@ struct OpKind {
 
 std::vector<OpKind> FlowRows();
 std::vector<OpKind> NetRows();
+std::vector<OpKind> MockRows();
 std::vector<OpKind> FiberRows();
 
 /// Makes an op of class `T`, each time anew.
