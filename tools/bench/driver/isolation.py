@@ -24,7 +24,8 @@ _IFF_UP = 1
 # search for a free port is what is measured.
 _SYSCTLS = {
     "net/ipv4/tcp_max_tw_buckets": "512",
-    "net/ipv4/ip_local_port_range": "16384 65535",
+    # Servers listen below.
+    "net/ipv4/ip_local_port_range": "30000 65535",
 }
 
 

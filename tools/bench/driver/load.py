@@ -234,7 +234,7 @@ class LoadRow:
         finally:
             for pair in pairs + crossed:
                 pair.stop()
-        return self._result(pairs, {pair.competitor.name: pair for pair in crossed})
+        return self._result(context, pairs, {pair.competitor.name: pair for pair in crossed})
 
     def _cross(self, context, pairs, options):
         """The same servers with their clients on the other processor."""
@@ -272,7 +272,7 @@ class LoadRow:
             columns.append("client busy")
         return columns
 
-    def _result(self, pairs, crossed):
+    def _result(self, context, pairs, crossed):
         result = Result(self.name, self.title, self._columns(crossed))
         limit = self._limit(pairs, "cpu_us", min)
         fastest = self._limit(pairs, "rate", max) if self._rate_bars is not None else None
@@ -285,7 +285,7 @@ class LoadRow:
             if not pair.figures("cpu_us"):
                 result.missing(name, pair.failure or "nothing was measured")
                 continue
-            cells, data = self._cells(pair, limit, fastest)
+            cells, data = self._cells(context, pair, limit, fastest)
             if crossed:
                 cells += self._cross_cells(crossed.get(name), data)
             result.add(name, cells, data)
@@ -296,12 +296,12 @@ class LoadRow:
         self._note_places(result, crossed)
         return result
 
-    def _cells(self, pair, limit, fastest):
+    def _cells(self, context, pair, limit, fastest):
         name = pair.competitor.name
         costs = [cost * self._measure.cost_scale for cost in pair.figures("cpu_us")]
         rates = [rate * self._measure.rate_scale for rate in pair.figures("rate")]
         to_limit = stats.ratio(pair.values("cpu_us"), limit.values("cpu_us")) if limit else None
-        bar = self._bars.get(name)
+        bar = context.bar(self._bars.get(name))
         cells = [
             report.spread(stats.spread(costs)),
             report.ratio(to_limit),
@@ -313,7 +313,7 @@ class LoadRow:
         data["lost"] = sum(pair.figures("lost"))
         if self._rate_bars is not None:
             to_fastest = stats.ratio(pair.values("rate"), fastest.values("rate")) if fastest else None
-            bar = self._rate_bars.get(name)
+            bar = context.bar(self._rate_bars.get(name))
             cells += [report.ratio(to_fastest), report.verdict(to_fastest, bar, at_least=True)]
             data["rate_ratio"], data["rate_bar"] = to_fastest, bar
         return cells, data

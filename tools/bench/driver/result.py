@@ -11,6 +11,8 @@ class Result:
         self.lines = []  # lists of text, as long as columns
         self.notes = []  # sentences
         self.data = {}  # by competitor: what goes into the JSON
+        self.charts = None  # lines to draw: points by name
+        self.left_out = False  # this machine doesn't allow it, and the table says so
 
     def add(self, name, cells, data):
         self.lines.append([name] + cells)

@@ -4,7 +4,7 @@
 //
 //	go_peer echo ADDRESS           ADDRESS is tcp:PORT, udp:PORT or unix:PATH
 //	go_peer proxy ADDRESS TARGET   one way, by io.Copy, which splices
-//	go_peer resolve hosts|dns AT_ONCE COUNT
+//	go_peer resolve hosts|dns AT_ONCE MS
 //	go_peer [--list] [--size SIZE] [ROW...]   goroutines, in the benchmarks' line format
 package main
 
@@ -20,6 +20,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -113,35 +114,46 @@ func proxy(address, target string) {
 	}
 }
 
-func resolve(source string, atOnce, count int) {
+func cpuTime() time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		fail(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+func resolve(source string, atOnce, milliseconds int) {
 	resolver := net.Resolver{PreferGo: true}
-	var next, failed int64
+	var count int64
 	var wait sync.WaitGroup
 	start := time.Now()
+	until := start.Add(time.Duration(milliseconds) * time.Millisecond)
 	for i := 0; i < atOnce; i++ {
 		wait.Add(1)
 		go func() {
 			defer wait.Done()
-			for {
-				i := atomic.AddInt64(&next, 1)
-				if i > int64(count) {
-					return
-				}
+			for time.Now().Before(until) {
+				i := atomic.AddInt64(&count, 1)
 				name := "peer5.test"
 				if source == "dns" {
 					name = fmt.Sprintf("n%d-%d.test.", os.Getpid(), i)
 				}
 				if _, err := resolver.LookupIP(context.Background(), "ip4", name); err != nil {
-					atomic.AddInt64(&failed, 1)
+					fail(err)
 				}
 			}
 		}()
 	}
 	wait.Wait()
-	if failed > 0 {
-		fail(fmt.Errorf("%d of %d lookups failed", failed, count))
+	text, err := json.Marshal(map[string]interface{}{
+		"row": "resolve-" + source, "case": strconv.Itoa(atOnce), "unit": "1/s", "n": count,
+		"value":  float64(count) / time.Since(start).Seconds(),
+		"cpu_us": float64(cpuTime().Microseconds()) / float64(count),
+	})
+	if err != nil {
+		fail(err)
 	}
-	line("resolve-"+source, strconv.Itoa(atOnce), float64(count)/time.Since(start).Seconds(), "1/s", count)
+	fmt.Println(string(text))
 }
 
 // --- Goroutines ----------------------------------------------------------------------------------
