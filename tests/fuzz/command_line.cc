@@ -2,6 +2,7 @@
 // The eio program's command line, an argument a line; and its addresses, on a network that only
 // notes which names are looked up.
 
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -47,24 +48,31 @@ eio_err *CheckAddress(void *arg, eio_switch *sw) {
     const eio_err_kind *kind = TakeKind(find_addresses(&env, sw, text.c_str(), &list));
     eio_sockaddr addr;
     if (TakeKind(eio_sockaddr_parse(text.c_str(), &addr)) == nullptr) {
-        CHECK(kind == nullptr && lookups == 0);
+        bool stream = addr.kind != EIO_UDP && text != "unix:" && text != "unix:@";
+        CHECK(is_address(text.c_str()) == stream);
+        CHECK((kind == nullptr) == stream && lookups == 0);
+        if (!stream)
+            return nullptr;
         CHECK(list.count == 1 && eio_sockaddr_equal(&list.items[0], &addr));
         return nullptr;
     }
     size_t colon = text.rfind(':');
-    bool is_path = text.compare(0, 5, "unix:") == 0;
+    bool prefixed = text.compare(0, 5, "unix:") == 0 || text.compare(0, 4, "tcp:") == 0 ||
+                    text.compare(0, 4, "udp:") == 0;
     std::string name = colon == std::string::npos ? "" : text.substr(0, colon);
-    if (name.size() > 1 && name.front() == '[' && name.back() == ']')
+    std::string port = colon == std::string::npos ? "" : text.substr(colon + 1);
+    bool brackets = name.size() > 1 && name.front() == '[' && name.back() == ']';
+    if (brackets)
         name = name.substr(1, name.size() - 2);
-    if (is_path || name.empty() || colon + 1 == text.size()) {
-        CHECK(kind == &eio_err_invalid_argument && lookups == 0);
+    bool number = port.find_first_not_of("0123456789") == std::string::npos;
+    bool good = !prefixed && !name.empty() && name.size() < 256 && !port.empty() &&
+                name.find_first_of(brackets ? "[]" : ":[]") == std::string::npos &&
+                (!number || strtoul(port.c_str(), nullptr, 10) <= 65535);
+    CHECK(is_address(text.c_str()) == good);
+    CHECK(kind == (good ? nullptr : &eio_err_invalid_argument) && lookups == (good ? 1 : 0));
+    if (!good)
         return nullptr;
-    }
-    CHECK((kind == nullptr) == (name.size() < 256));
-    CHECK(lookups == (kind == nullptr ? 1 : 0));
-    if (kind != nullptr)
-        return nullptr;
-    CHECK(host == name && service == text.substr(colon + 1));
+    CHECK(host == name && service == port);
     CHECK(list.count == 1 && list.items[0].kind == EIO_TCP);
     return nullptr;
 }

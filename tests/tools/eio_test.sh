@@ -73,6 +73,12 @@ expect_exit 2 "$eio" echo
 expect_exit 2 "$eio" echo 127.0.0.1:0 too many
 expect_exit 2 "$eio" connect --domains 2 127.0.0.1:1
 expect_exit 2 "$eio" echo --domains none 127.0.0.1:0
+# Found out before anything is listened on, or connected to.
+for address in 127.0.0.1 127.0.0.1: 127.0.0.1:65536 :80 ::1:80 '[::1]' '[::1' '[::1:80' unix: unix:@ \
+    udp:127.0.0.1:80 tcp:localhost:80; do
+    expect_exit 2 "$eio" connect "$address"
+    expect_exit 2 "$eio" proxy 127.0.0.1:0 "$address"
+done
 expect_exit 0 "$eio" --help
 ok "usage"
 start refused "$eio" echo 127.0.0.1:0
@@ -81,7 +87,10 @@ kill "$pid"
 wait "$pid" || fail "a server that was told to stop fails"
 expect_exit 1 timeout 20 "$eio" connect "$closed"
 grep -q 'Net Connection_failure Refused' err.txt || fail "refused: $(cat err.txt)"
-grep -q "connecting to tcp:$closed" err.txt || fail "refused, without its context line: $(cat err.txt)"
+[ "$(grep -c "connecting to tcp:$closed" err.txt)" -eq 1 ] || fail "refused, without its context line: $(cat err.txt)"
+expect_exit 1 timeout 20 "$eio" connect "localhost:${closed##*:}"
+grep -q "connecting to tcp:127.0.0.1:${closed##*:}" err.txt || fail "refused by name: $(cat err.txt)"
+grep -q "connecting to localhost:${closed##*:}" err.txt || fail "refused, without the name: $(cat err.txt)"
 ok "refused connection"
 
 # echo and connect, over each kind of address.

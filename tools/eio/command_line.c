@@ -14,6 +14,7 @@ struct command {
     const char *name;
     eio_main_fn *run;
     int min_args, max_args;
+    bool takes_addresses; // its arguments are ADDRs
     bool takes_domains, takes_max, takes_reverse;
 };
 
@@ -22,10 +23,20 @@ static const struct command commands[] = {
      .run = echo_command,
      .min_args = 1,
      .max_args = 1,
+     .takes_addresses = true,
      .takes_domains = true,
      .takes_max = true},
-    {.name = "connect", .run = connect_command, .min_args = 1, .max_args = 1},
-    {.name = "proxy", .run = proxy_command, .min_args = 2, .max_args = 2, .takes_max = true},
+    {.name = "connect",
+     .run = connect_command,
+     .min_args = 1,
+     .max_args = 1,
+     .takes_addresses = true},
+    {.name = "proxy",
+     .run = proxy_command,
+     .min_args = 2,
+     .max_args = 2,
+     .takes_addresses = true,
+     .takes_max = true},
     {.name = "resolve",
      .run = resolve_command,
      .min_args = 1,
@@ -112,6 +123,9 @@ const char *parse_command_line(int argc, char **argv, struct command_line *out) 
         return "an argument is missing";
     if (count > (options->reverse ? 1 : command->max_args))
         return "too many arguments";
+    for (int i = 0; i < count; i++)
+        if (command->takes_addresses && !is_address(args[i]))
+            return "an argument is no address";
     options->addr = options->host = args[0];
     options->target = options->service = count > 1 ? args[1] : NULL;
     out->command = command->run;

@@ -30,9 +30,11 @@ const char *parse_command_line(int argc, char **argv, struct command_line *out);
 eio_main_fn demo_command, echo_command, connect_command, proxy_command, resolve_command;
 
 /**
- * The addresses that `text` (`HOST:PORT`, `[V6]:PORT`, `unix:PATH`, `unix:@ABSTRACT`) stands for, a
- * name looked up.
+ * Whether `text` is an ADDR: `HOST:PORT`, `[V6]:PORT`, `unix:PATH`, `unix:@ABSTRACT`. A port may be
+ * a service's name.
  */
+bool is_address(const char *text);
+/** The addresses that an ADDR stands for, a name looked up. */
 EIO_MUST_USE eio_err *find_addresses(const eio_env *env, eio_switch *sw, const char *text,
                                      eio_sockaddr_list *out);
 /** Connects to the first of the addresses of `text` that answers. */
