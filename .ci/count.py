@@ -30,18 +30,30 @@ def show(label, log):
     print("\n".join(lines[-LOG_LINES:]), file=sys.stderr)
 
 
+def skipped_by_script(log):
+    """What a test that is a script says that it left out, a line each."""
+    try:
+        with open(log, encoding="utf-8", errors="replace") as file:
+            return [line.strip()[len("SKIPPED: "):] for line in file if line.startswith("SKIPPED: ")]
+    except OSError:
+        return []
+
+
 def cases(path):
-    """(passed, failed, skipped) in one test.xml."""
-    passed = failed = skipped = 0
+    """(passed, failed, names of those that were skipped) in one test.xml."""
+    passed = failed = 0
+    skipped = []
     try:
         root = xml.etree.ElementTree.parse(path).getroot()
     except (OSError, xml.etree.ElementTree.ParseError):
-        return 0, 0, 0
+        return 0, 0, []
     for case in root.iter("testcase"):
         if case.find("failure") is not None or case.find("error") is not None:
             failed += 1
         elif case.find("skipped") is not None or case.get("result") == "skipped":
-            skipped += 1
+            reason = case.find("skipped")
+            message = reason.get("message", "") if reason is not None else ""
+            skipped.append("%s.%s: %s" % (case.get("classname", ""), case.get("name", ""), " ".join(message.split())))
         elif case.get("status") != "notrun":
             passed += 1
     return passed, failed, skipped
@@ -69,7 +81,11 @@ def main():
         print("no account of the run: %s" % error, file=sys.stderr)
     for (label, _, _), result in sorted(attempts.items()):
         outputs = {out["name"]: path_of(out.get("uri", "")) for out in result.get("testActionOutput", [])}
-        p, f, s = cases(outputs.get("test.xml", ""))
+        p, f, names = cases(outputs.get("test.xml", ""))
+        names += skipped_by_script(outputs.get("test.log", ""))
+        for name in names:
+            print("skipped: %s: %s" % (label, name), file=sys.stderr)
+        s = len(names)
         if result.get("status") != "PASSED":
             # It may have died before it could say which case failed.
             f = max(f, 1)

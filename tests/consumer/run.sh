@@ -3,7 +3,7 @@
 set -u
 cd "$(dirname "$0")" || exit 1
 
-../../tools/bazelw "$@" build --color=no --curses=no --noshow_progress //... || exit 1
+../../tools/bazelw "$@" build --sandbox_debug=false --color=no --curses=no --noshow_progress //... || exit 1
 programs=$(../../tools/bazelw "$@" info bazel-bin 2>/dev/null) || exit 1
 
 status=0
