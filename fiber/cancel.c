@@ -7,7 +7,7 @@
 // within a context in the order of the fibers' arrival. Leaving a sub-context is an arrival. A
 // fiber that runs or is ready isn't woken: it finds out at its next check.
 //
-// The walk uses parent pointers and a list threaded through the fibers: no recursion, however deep
+// The walk uses parent pointers and a list threaded through the contexts: no recursion, however deep
 // the scopes, and no memory.
 
 #include "eio/cancel.h"
@@ -17,7 +17,7 @@
 #include "fiber/impl.h"
 
 void eioi_cancel_open(struct eio_cancel *cc, bool protect) {
-    struct eioi_sched *s = eioi_sched_require(__func__);
+    struct eioi_sched *s = eioi_here(__func__);
     struct eioi_fiber *f = s->current;
     cc->parent = f->cc;
     eioi_list_push_tail(&f->cc->children, &cc->sibling);
@@ -58,21 +58,10 @@ static struct eio_cancel *next_child(struct eio_cancel *cc, struct eio_cancel *a
     return NULL;
 }
 
-static struct eioi_fiber **collect_waiting(struct eio_cancel *cc, struct eioi_fiber **tail) {
-    EIOI_LIST_EACH (it, &cc->fibers) {
-        struct eioi_fiber *f = EIOI_CONTAINER_OF(it, struct eioi_fiber, cc_node);
-        if (f->waiter == NULL || f->waiter->cancel == NULL)
-            continue;
-        *tail = f;
-        tail = &f->cancel_next;
-    }
-    return tail;
-}
-
-/** Marks the subtree; returns its waiting fibers, children's first, linked by `cancel_next`. */
-static struct eioi_fiber *mark_and_collect(struct eio_cancel *top, eio_err *reason) {
-    struct eioi_fiber *first = NULL;
-    struct eioi_fiber **tail = &first;
+/** Marks the subtree; returns its contexts, children before parents, linked by `next_marked`. */
+static struct eio_cancel *mark(struct eio_cancel *top, eio_err *reason) {
+    struct eio_cancel *first = NULL;
+    struct eio_cancel **tail = &first;
     struct eio_cancel *cc = top;
     struct eio_cancel *after = NULL;
     top->reason = eio_err_ref(reason);
@@ -84,7 +73,8 @@ static struct eioi_fiber *mark_and_collect(struct eio_cancel *top, eio_err *reas
             after = NULL;
             continue;
         }
-        tail = collect_waiting(cc, tail);
+        *tail = cc;
+        tail = &cc->next_marked;
         if (cc == top)
             break;
         after = cc;
@@ -92,6 +82,19 @@ static struct eioi_fiber *mark_and_collect(struct eio_cancel *top, eio_err *reas
     }
     *tail = NULL;
     return first;
+}
+
+/** Calls the cancel functions of the fibers of `cc` that wait. No fiber runs meanwhile. */
+static void cancel_waits(struct eio_cancel *cc, eio_err *reason) {
+    EIOI_LIST_EACH (it, &cc->fibers) {
+        __builtin_prefetch(it_next);
+        struct eioi_waiter *w = EIOI_CONTAINER_OF(it, struct eioi_fiber, cc_node)->waiter;
+        if (w == NULL || w->cancel == NULL)
+            continue;
+        eioi_waiter_cancel_fn *cancel = w->cancel;
+        w->cancel = NULL;
+        cancel(w, reason);
+    }
 }
 
 void eio_cancel_cancel(eio_cancel *cc, eio_err *reason) {
@@ -102,17 +105,8 @@ void eio_cancel_cancel(eio_cancel *cc, eio_err *reason) {
         return;
     }
     eio_err *cancelled = eio_err_cancelled_new(reason);
-    struct eioi_fiber *f = mark_and_collect(cc, cancelled);
-    while (f != NULL) {
-        struct eioi_fiber *next = f->cancel_next;
-        struct eioi_waiter *w = f->waiter;
-        if (w != NULL && w->cancel != NULL) {
-            eioi_waiter_cancel_fn *cancel = w->cancel;
-            w->cancel = NULL;
-            cancel(w, cancelled);
-        }
-        f = next;
-    }
+    for (struct eio_cancel *it = mark(cc, cancelled); it != NULL; it = it->next_marked)
+        cancel_waits(it, cancelled);
     eio_err_drop(cancelled);
 }
 

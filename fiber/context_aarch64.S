@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: ISC
-// The first instructions of a fiber. Unwinders stop here: there is no caller.
+// The first instructions of a fiber. Unwinders stop here: there is no caller. eioi_fiber_main never
+// returns, so it isn't called: the processor would keep the return address in mind, and guess the next
+// returns of whoever forked wrongly.
 // The other processors' files are compiled, too, to nothing.
 #if defined(__aarch64__)
     .text
@@ -12,8 +14,9 @@ eioi_context_start:
     .cfi_undefined x30
     hint #36 // bti j
     mov x29, xzr
-    mov x30, xzr
-    bl eioi_fiber_main
+    adr x30, 1f
+    b eioi_fiber_main
+1:
     brk #1
     .cfi_endproc
     .size eioi_context_start, . - eioi_context_start

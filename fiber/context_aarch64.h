@@ -2,24 +2,26 @@
 #ifndef EIO_FIBER_CONTEXT_AARCH64_H
 #define EIO_FIBER_CONTEXT_AARCH64_H
 
-// AAPCS64. x18 belongs to the platform and is left alone; x29 can't be declared clobbered, so it is
-// saved by hand.
+// AAPCS64. x18 belongs to the platform and is left alone. The offsets in the instructions are those
+// of `struct eioi_context`.
 
 #include <stdint.h>
 
 /**
- * Saves this stack's pointer to `*save` and goes on where `load` was saved. Returns when somebody
- * switches back.
+ * Saves this context to `save` and goes on with `load`. Returns when somebody switches back to
+ * `save`.
  */
-static inline __attribute__((always_inline)) void eioi_context_switch(void **save, void *load) {
-    register void **x0 __asm__("x0") = save;
-    register void *x1 __asm__("x1") = load;
-    __asm__ volatile("adr x9, 1f\n\t"
-                     "stp x9, x29, [sp, #-16]!\n\t"
-                     "mov x10, sp\n\t"
-                     "str x10, [x0]\n\t"
-                     "mov sp, x1\n\t"
-                     "ldp x9, x29, [sp], #16\n\t"
+static inline __attribute__((always_inline)) void eioi_context_switch(
+    struct eioi_context *save, const struct eioi_context *load) {
+    register struct eioi_context *x0 __asm__("x0") = save;
+    register const struct eioi_context *x1 __asm__("x1") = load;
+    __asm__ volatile("mov x10, sp\n\t"
+                     "adr x9, 1f\n\t"
+                     "stp x10, x29, [x0]\n\t"
+                     "str x9, [x0, #16]\n\t"
+                     "ldp x10, x29, [x1]\n\t"
+                     "ldr x9, [x1, #16]\n\t"
+                     "mov sp, x10\n\t"
                      "br x9\n"
                      "1:\n\t"
                      "hint #36" // bti j
@@ -35,12 +37,11 @@ static inline __attribute__((always_inline)) void eioi_context_switch(void **sav
 
 void eioi_context_start(void);
 
-/** Prepares the stack below `top` so that a switch to what is returned starts `eioi_fiber_main`. */
-static inline void *eioi_context_new(void *top) {
-    uintptr_t *sp = (uintptr_t *)(((uintptr_t)top) & ~(uintptr_t)15);
-    *--sp = 0; // x29
-    *--sp = (uintptr_t)eioi_context_start;
-    return sp;
+/** A switch to `self` will start `eioi_fiber_main` on the stack below `top`. */
+static inline void eioi_context_init(struct eioi_context *self, void *top) {
+    self->sp = (void *)((uintptr_t)top & ~(uintptr_t)15);
+    self->fp = NULL; // here chains of frames end
+    self->pc = (void *)(uintptr_t)eioi_context_start;
 }
 
 #endif

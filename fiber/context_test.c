@@ -12,8 +12,8 @@
 
 enum { ROUNDS = 100000, STACK = 64 * 1024, VALUES = 20 };
 
-static void *main_sp;
-static void *fiber_sp;
+static struct eioi_context main_context;
+static struct eioi_context fiber_context;
 static volatile uint64_t seed = 88172645463325252U;
 static uint64_t fiber_rounds;
 static uint64_t main_rounds;
@@ -34,15 +34,16 @@ static void fail(const char *who, unsigned i) {
 /**
  * Holds VALUES integers and doubles over a switch; the compiler keeps many of them in registers.
  */
-static inline __attribute__((always_inline)) void round_trip(const char *who, void **save,
-                                                             void **load) {
+static inline __attribute__((always_inline)) void round_trip(const char *who,
+                                                             struct eioi_context *save,
+                                                             const struct eioi_context *load) {
     uint64_t ints[VALUES], int_copies[VALUES];
     double doubles[VALUES], double_copies[VALUES];
     for (unsigned i = 0; i < VALUES; i++) {
         ints[i] = int_copies[i] = next_random();
         doubles[i] = double_copies[i] = (double)(next_random() >> 12);
     }
-    eioi_context_switch(save, *load);
+    eioi_context_switch(save, load);
     for (unsigned i = 0; i < VALUES; i++) {
         if (ints[i] != int_copies[i] || doubles[i] < double_copies[i] ||
             doubles[i] > double_copies[i])
@@ -51,10 +52,11 @@ static inline __attribute__((always_inline)) void round_trip(const char *who, vo
 }
 
 /** Locals with names, so that they live in registers and not in arrays. */
-static __attribute__((noinline)) void named_values(const char *who, void **save, void **load) {
+static __attribute__((noinline)) void named_values(const char *who, struct eioi_context *save,
+                                                   const struct eioi_context *load) {
     uint64_t a = next_random(), b = a * 3, c = a * 5, d = a * 7, e = a * 11, f = a * 13;
     double x = (double)(a >> 12), y = x * 2, z = x * 4;
-    eioi_context_switch(save, *load);
+    eioi_context_switch(save, load);
     if (b != a * 3 || c != a * 5 || d != a * 7 || e != a * 11 || f != a * 13)
         fail(who, 100);
     if (y < x * 2 || y > x * 2 || z < x * 4 || z > x * 4)
@@ -66,8 +68,8 @@ _Noreturn void eioi_fiber_main(void) {
     if (((uintptr_t)probe & 15) != 0)
         fail("alignment of the new stack", 0);
     for (;;) {
-        round_trip("fiber", &fiber_sp, &main_sp);
-        named_values("fiber", &fiber_sp, &main_sp);
+        round_trip("fiber", &fiber_context, &main_context);
+        named_values("fiber", &fiber_context, &main_context);
         fiber_rounds++;
     }
 }
@@ -76,10 +78,10 @@ int main(void) {
     char *stack = aligned_alloc(64, STACK);
     if (stack == NULL)
         return 1;
-    fiber_sp = eioi_context_new(stack + STACK);
+    eioi_context_init(&fiber_context, stack + STACK);
     for (unsigned i = 0; i < ROUNDS; i++) {
-        round_trip("main", &main_sp, &fiber_sp);
-        named_values("main", &main_sp, &fiber_sp);
+        round_trip("main", &main_context, &fiber_context);
+        named_values("main", &main_context, &fiber_context);
         main_rounds++;
     }
     printf("%llu round trips, %llu of them in the other context\n", (unsigned long long)main_rounds,

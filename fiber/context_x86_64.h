@@ -2,8 +2,7 @@
 #ifndef EIO_FIBER_CONTEXT_X86_64_H
 #define EIO_FIBER_CONTEXT_X86_64_H
 
-// System V ABI. The 128 bytes below the stack pointer (the red zone) may be in use where this is
-// inlined: stepped over.
+// System V ABI. The offsets in the instructions are those of `struct eioi_context`.
 
 #include <stdint.h>
 
@@ -17,22 +16,20 @@
 #endif
 
 /**
- * Saves this stack's pointer to `*save` and goes on where `load` was saved. Returns when somebody
- * switches back.
+ * Saves this context to `save` and goes on with `load`. Returns when somebody switches back to
+ * `save`.
  */
-static inline __attribute__((always_inline)) void eioi_context_switch(void **save, void *load) {
-    __asm__ volatile("leaq -128(%%rsp), %%rsp\n\t"
-                     "pushq %%rbp\n\t"
-                     "leaq 1f(%%rip), %%rax\n\t"
-                     "pushq %%rax\n\t"
+static inline __attribute__((always_inline)) void eioi_context_switch(
+    struct eioi_context *save, const struct eioi_context *load) {
+    __asm__ volatile("leaq 1f(%%rip), %%rax\n\t"
                      "movq %%rsp, (%0)\n\t"
-                     "movq %1, %%rsp\n\t"
-                     "popq %%rax\n\t"
-                     "jmpq *%%rax\n"
+                     "movq %%rbp, 8(%0)\n\t"
+                     "movq %%rax, 16(%0)\n\t"
+                     "movq (%1), %%rsp\n\t"
+                     "movq 8(%1), %%rbp\n\t"
+                     "jmpq *16(%1)\n"
                      "1:\n\t"
-                     "endbr64\n\t"
-                     "popq %%rbp\n\t"
-                     "leaq 128(%%rsp), %%rsp"
+                     "endbr64"
                      : "+D"(save), "+S"(load)
                      :
                      : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
@@ -43,12 +40,11 @@ static inline __attribute__((always_inline)) void eioi_context_switch(void **sav
 
 void eioi_context_start(void);
 
-/** Prepares the stack below `top` so that a switch to what is returned starts `eioi_fiber_main`. */
-static inline void *eioi_context_new(void *top) {
-    uintptr_t *sp = (uintptr_t *)(((uintptr_t)top) & ~(uintptr_t)15);
-    *--sp = 0;
-    *--sp = (uintptr_t)eioi_context_start;
-    return sp;
+/** A switch to `self` will start `eioi_fiber_main` on the stack below `top`. */
+static inline void eioi_context_init(struct eioi_context *self, void *top) {
+    self->sp = (void *)((uintptr_t)top & ~(uintptr_t)15);
+    self->fp = NULL; // here chains of frames end
+    self->pc = (void *)(uintptr_t)eioi_context_start;
 }
 
 #endif

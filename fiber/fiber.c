@@ -124,14 +124,8 @@ eio_err *eio_fiber_fork_promise(eio_switch *sw, eio_fiber_fn *fn, void *arg,
     return NULL;
 }
 
-eio_err *eio_fiber_yield(void) {
-    struct eioi_sched *s = eioi_sched_require(__func__);
-    eioi_yield_turn(s);
-    return eioi_current_cancelled(s);
-}
-
 eio_err *eio_fiber_check(void) {
-    return eioi_current_cancelled(eioi_sched_require(__func__));
+    return eioi_current_cancelled(eioi_here(__func__));
 }
 
 bool eio_fiber_is_cancelled(void) {

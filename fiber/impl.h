@@ -8,6 +8,7 @@
 
 #include "eio/fiber.h"
 #include "fiber/base/assert.h"
+#include "fiber/context.h"
 #include "fiber/sanitizer.h"
 #include "fiber/sched.h"
 #include "fiber/stack.h"
@@ -24,6 +25,7 @@ struct eio_cancel {
     struct eioi_sched *sched;  // the only domain that may touch it
     bool protect;              // cancellation from above stops here
     bool finished;
+    struct eio_cancel *next_marked; // in the list that eio_cancel_cancel makes
 };
 
 /** Called in the fiber when its function has returned; takes `err` over. */
@@ -31,18 +33,19 @@ typedef void eioi_fiber_finish_fn(struct eioi_fiber *self, eio_err *err);
 
 /** A fiber. It stands at the top of its own stack, so that an idle fiber touches one page. */
 struct eioi_fiber {
-    void *sp;                       // saved stack pointer while suspended
-    struct eioi_fiber *next;        // in the run queue, or in the pool of free stacks
-    struct eioi_waiter *waiter;     // what it waits on; NULL while running or ready
-    struct eio_cancel *cc;          // its context now
-    struct eioi_list cc_node;       // in cc->fibers
-    struct eioi_fiber *cancel_next; // in the list that eio_cancel_cancel makes
-    struct eioi_local *locals;      // innermost binding
+    // All that a switch, a wait, a wake and a cancel need: one cache line.
+    struct eioi_context context; // valid while suspended
+    struct eioi_fiber *next;     // in the run queue, or in the pool of free stacks
+    struct eioi_waiter *waiter;  // what it waits on; NULL while running or ready
+    struct eio_cancel *cc;       // its context now
+    struct eioi_list cc_node;    // in cc->fibers
+    // What a fork sets, and the end reads.
     eio_fiber_fn *fn;
     void *arg;
     eioi_fiber_finish_fn *finish;
-    void *owner;            // finish's: the switch, or the branch of a race
-    struct eioi_slab *slab; // where the stack came from
+    void *owner;               // finish's: the switch, or the branch of a race
+    struct eioi_local *locals; // innermost binding
+    struct eioi_slab *slab;    // where the stack came from
     uint64_t id;
     char name[24];
 #ifdef EIOI_ASAN
@@ -54,6 +57,8 @@ struct eioi_fiber {
     void *tsan_fiber; // belongs to the stack: made with it, destroyed with it
 #endif
 };
+
+_Static_assert(offsetof(struct eioi_fiber, fn) == 64, "what a switch touches is one cache line");
 
 /**
  * A domain: a thread's loop. Everything but `inbox` and `pokers` is touched by that thread only.
@@ -71,6 +76,7 @@ struct eioi_sched {
     int64_t spin_ns;                             // how long to look for events before blocking
     size_t (*pick)(void *backend, size_t ready); // NULL: the first goes on
     size_t fibers;                               // alive
+    uint64_t next_id, end_id; // numbers for fibers, which no other domain gives out
     struct eioi_stack_pool *pools[EIOI_STACK_CLASSES];
     struct eio_cancel root;
     struct eioi_fiber thread; // stands for the thread's own stack
@@ -83,7 +89,19 @@ struct eioi_sched {
     atomic_int pokers;      // threads inside eioi_post for this domain
 };
 
-extern __thread struct eioi_sched *eioi_tls_sched;
+extern __thread struct eioi_sched *eioi_tls_sched
+    __attribute__((visibility("hidden"), tls_model("initial-exec")));
+
+/** Stops the program: `func` needs a loop. */
+_Noreturn void eioi_no_loop(const char *func) __attribute__((cold));
+
+/** The running domain; stops the program with `func` in the message when there is none. */
+static inline struct eioi_sched *eioi_here(const char *func) {
+    struct eioi_sched *s = eioi_tls_sched;
+    if (__builtin_expect(s == NULL, 0))
+        eioi_no_loop(func);
+    return s;
+}
 
 /** Ready, last. */
 static inline void eioi_run_push_tail(struct eioi_sched *s, struct eioi_fiber *f) {
@@ -108,10 +126,6 @@ static inline void eioi_run_push_head(struct eioi_sched *s, struct eioi_fiber *f
  * when it is resumed.
  */
 void eioi_park(struct eioi_sched *s);
-/** The running fiber's turn is over: the last of the queue, then the next ready one. */
-void eioi_yield_turn(struct eioi_sched *s);
-/** Ends the running fiber; its stack goes back to the pool. */
-_Noreturn void eioi_fiber_exit(struct eioi_sched *s);
 /**
  * Starts a fiber in `cc` at once; the caller becomes the head of the queue. `copy_len` 0: `arg` is
  * passed as it is.
@@ -126,12 +140,14 @@ void eioi_cancel_open(struct eio_cancel *cc, bool protect);
 /** Moves the running fiber back to the parent (last in its list), and ends the context. */
 void eioi_cancel_close(struct eio_cancel *cc);
 /** A reference to the Cancelled error of the running fiber's context; NULL while it is on. */
-static inline eio_err *eioi_current_cancelled(struct eioi_sched *s) {
-    return eio_err_ref(s->current->cc->reason);
+static inline eio_err *eioi_current_cancelled(const struct eioi_sched *s) {
+    eio_err *reason = s->current->cc->reason;
+    return __builtin_expect(reason == NULL, 1) ? NULL : eio_err_ref(reason);
 }
 
-/** Drops the innermost binding's reference. */
+/** Drops the innermost binding's reference; NULL is fine. */
 void eioi_locals_unref(struct eioi_local *self);
+/** One more reference; NULL is fine. */
 struct eioi_local *eioi_locals_ref(struct eioi_local *self);
 /** The value bound to `key` in `f`. */
 void *eioi_local_get(const struct eioi_fiber *f, const eio_local_key *key);

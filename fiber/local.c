@@ -46,7 +46,7 @@ void *eio_fiber_local(const eio_local_key *key) {
 
 eio_err *eio_fiber_with_local(const eio_local_key *key, void *value, void (*free_fn)(void *value),
                               eio_call_fn *fn, void *arg) {
-    struct eioi_fiber *f = eioi_sched_require(__func__)->current;
+    struct eioi_fiber *f = eioi_here(__func__)->current;
     struct eioi_local *local = eioi_alloc(sizeof *local);
     if (local == NULL) {
         if (free_fn != NULL)

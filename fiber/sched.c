@@ -23,13 +23,14 @@
 
 #include "eio/trace.h"
 #include "fiber/base/fault.h"
-#include "fiber/context.h"
 #include "fiber/impl.h"
 
 // A backend that picks who goes on (`eioi_sched_opts.pick`) is asked before every resumption: the
 // loop is gone through each time, so that the usual way stays what it is.
 enum { POLL_EVERY = 128 };
 #define TRIM_INTERVAL (5 * INT64_C(1000000000))
+
+#define FIBER_IDS UINT64_C(4096)
 
 __thread struct eioi_sched *eioi_tls_sched;
 static atomic_uint next_domain_id;
@@ -38,11 +39,14 @@ struct eioi_sched *eioi_sched_current(void) {
     return eioi_tls_sched;
 }
 
+void eioi_no_loop(const char *func) {
+    EIO_ASSERT(eioi_tls_sched != NULL,
+               "%s was called outside a loop (start one with eio_main or eio_run)", func);
+    __builtin_unreachable();
+}
+
 struct eioi_sched *eioi_sched_require(const char *func) {
-    struct eioi_sched *s = eioi_tls_sched;
-    EIO_ASSERT(s != NULL, "%s was called outside a loop (start one with eio_main or eio_run)",
-               func);
-    return s;
+    return eioi_here(func);
 }
 
 void *eioi_backend(void) {
@@ -246,6 +250,20 @@ static __attribute__((noinline)) void run_loop(struct eioi_sched *s) {
         bring_forward(s);
 }
 
+/**
+ * Takes the first of the ready fibers, of which there is one. The one behind it will be wanted next:
+ * its record and the end of its stack stand side by side, and are on their way into the cache while
+ * the first one runs.
+ */
+static inline struct eioi_fiber *pop_ready(struct eioi_sched *s) {
+    struct eioi_fiber *f = s->run_head;
+    struct eioi_fiber *behind = f->next;
+    s->run_head = behind;
+    __builtin_prefetch(behind);
+    __builtin_prefetch((const char *)behind - 64);
+    return f;
+}
+
 /** Takes the next ready fiber off the queue; NULL when the rest of the fibers was given up. */
 static inline struct eioi_fiber *next_ready(struct eioi_sched *s) {
     if (__builtin_expect(--s->budget == 0 || s->run_head == NULL, 0)) {
@@ -253,9 +271,7 @@ static inline struct eioi_fiber *next_ready(struct eioi_sched *s) {
         if (s->run_head == NULL)
             return NULL;
     }
-    struct eioi_fiber *f = s->run_head;
-    s->run_head = f->next;
-    return f;
+    return pop_ready(s);
 }
 
 /** The one place where stacks are changed. `dying`: `from` will not be resumed. */
@@ -271,13 +287,14 @@ static inline __attribute__((always_inline)) void switch_to(struct eioi_sched *s
     __tsan_switch_to_fiber(to->tsan_fiber, 0);
 #endif
     (void)dying;
-    eioi_context_switch(&from->sp, to->sp);
+    eioi_context_switch(&from->context, &to->context);
 #ifdef EIOI_ASAN
     __sanitizer_finish_switch_fiber(from->asan_fake_stack, NULL, NULL);
 #endif
 }
 
-static void leave_for_thread(struct eioi_sched *s, struct eioi_fiber *from, bool dying) {
+static __attribute__((noinline)) void leave_for_thread(struct eioi_sched *s,
+                                                       struct eioi_fiber *from, bool dying) {
     switch_to(s, from, &s->thread, dying);
 }
 
@@ -290,12 +307,35 @@ void eioi_park(struct eioi_sched *s) {
         switch_to(s, self, next, false);
 }
 
-void eioi_yield_turn(struct eioi_sched *s) {
+/** A yield in whose course the loop is gone through. */
+static __attribute__((noinline)) void yield_and_look(struct eioi_sched *s) {
     struct eioi_fiber *self = s->current;
     eioi_run_push_tail(s, self);
-    struct eioi_fiber *next = next_ready(s);
+    run_loop(s);
+    struct eioi_fiber *next = pop_ready(s);
     if (next != self)
         switch_to(s, self, next, false);
+}
+
+/** The running fiber's turn is over: it becomes the last of the queue, and the next one goes on. */
+static inline __attribute__((always_inline)) void yield_turn(struct eioi_sched *s) {
+    if (__builtin_expect(--s->budget == 0, 0)) {
+        yield_and_look(s);
+    } else if (s->run_head != NULL) { // else there is nobody but this one
+        struct eioi_fiber *self = s->current;
+        self->next = NULL;
+        s->run_tail->next = self;
+        s->run_tail = self;
+        switch_to(s, self, pop_ready(s), false);
+    }
+}
+
+// `inline` makes whole-program optimisation put it into the caller: the return of a called function
+// goes where the fiber that ran before came from, as far as the processor can tell.
+inline eio_err *eio_fiber_yield(void) {
+    struct eioi_sched *s = eioi_here(__func__);
+    yield_turn(s);
+    return eioi_current_cancelled(s);
 }
 
 // Waiting
@@ -315,11 +355,7 @@ void eioi_waiter_init(struct eioi_waiter *w, const char *what) {
 
 eio_err *eioi_wait_begin(struct eioi_waiter *w, const char *what) {
     eioi_waiter_init(w, what);
-    if (__builtin_expect(w->fiber->cc->reason != NULL, 0)) {
-        eioi_yield_turn(w->sched);
-        return eioi_current_cancelled(w->sched);
-    }
-    return NULL;
+    return __builtin_expect(w->fiber->cc->reason != NULL, 0) ? eio_fiber_yield() : NULL;
 }
 
 eio_err *eioi_wait(struct eioi_waiter *w, eioi_waiter_cancel_fn *cancel) {
@@ -365,21 +401,35 @@ void eioi_wake_any(struct eioi_waiter *w, eio_err *err) {
 
 // Fibers begin and end
 
-static atomic_ullong next_fiber_id;
+static atomic_ullong next_fiber_ids;
 
-static void prepare(struct eioi_fiber *f, struct eioi_sched *s, struct eio_cancel *cc,
-                    const struct eio_fork_opts *opts) {
+/** A domain takes its fibers' numbers in blocks: an atomic operation for each would be felt. */
+static inline uint64_t new_fiber_id(struct eioi_sched *s) {
+    if (__builtin_expect(s->next_id == s->end_id, 0)) {
+        s->next_id =
+            atomic_fetch_add_explicit(&next_fiber_ids, FIBER_IDS, memory_order_relaxed) + 1;
+        s->end_id = s->next_id + FIBER_IDS;
+    }
+    return s->next_id++;
+}
+
+static void set_name(struct eioi_fiber *f, const char *name) {
+    size_t len = strnlen(name, sizeof f->name - 1);
+    memcpy(f->name, name, len);
+    f->name[len] = '\0';
+}
+
+static inline void prepare(struct eioi_fiber *f, struct eioi_sched *s, struct eio_cancel *cc,
+                           const struct eio_fork_opts *opts) {
     f->next = NULL;
     f->waiter = NULL;
     f->cc = cc;
-    f->id = atomic_fetch_add_explicit(&next_fiber_id, 1, memory_order_relaxed) + 1;
+    f->id = new_fiber_id(s);
     f->name[0] = '\0';
-    if (opts != NULL && opts->name != NULL) {
-        size_t len = strnlen(opts->name, sizeof f->name - 1);
-        memcpy(f->name, opts->name, len);
-        f->name[len] = '\0';
-    }
-    f->locals = s->current == &s->thread ? NULL : eioi_locals_ref(s->current->locals);
+    if (opts != NULL && opts->name != NULL)
+        set_name(f, opts->name);
+    struct eioi_local *locals = s->current->locals;
+    f->locals = locals == NULL ? NULL : eioi_locals_ref(locals);
     eioi_list_push_tail(&cc->fibers, &f->cc_node);
     s->fibers++;
 }
@@ -403,12 +453,32 @@ eio_err *eioi_fiber_start(struct eio_cancel *cc, eio_fiber_fn *fn, const void *a
     f->arg = (void *)(uintptr_t)arg;
     f->finish = finish;
     f->owner = owner;
-    f->sp = eioi_context_new(top);
+    eioi_context_init(&f->context, top);
     struct eioi_fiber *parent = s->current;
     if (parent != &s->thread)
         eioi_run_push_head(s, parent);
     switch_to(s, parent, f, false);
     return NULL;
+}
+
+/** Ends the running fiber; its stack goes back to the pool. */
+static inline __attribute__((always_inline)) EIOI_NEVER_LEFT void fiber_exit(struct eioi_sched *s) {
+    struct eioi_fiber *self = s->current;
+    eioi_list_unlink(&self->cc_node);
+    // What the values' free functions trace must not look at what is being freed.
+    struct eioi_local *locals = self->locals;
+    self->locals = NULL;
+    if (__builtin_expect(locals != NULL, 0))
+        eioi_locals_unref(locals);
+    // From here on nothing may take a stack from the pool until this one is left: the loop forks
+    // nothing, and trims only stacks that stand further down in the list.
+    eioi_stack_put(s, self);
+    s->fibers--;
+    struct eioi_fiber *next = s->fibers == 0 ? NULL : next_ready(s);
+    if (next == NULL)
+        leave_for_thread(s, self, true);
+    else
+        switch_to(s, self, next, true);
 }
 
 EIOI_NEVER_LEFT _Noreturn void eioi_fiber_main(void) {
@@ -424,25 +494,7 @@ EIOI_NEVER_LEFT _Noreturn void eioi_fiber_main(void) {
 #endif
     eio_err *err = self->fn(self->arg);
     self->finish(self, err);
-    eioi_fiber_exit(s);
-}
-
-EIOI_NEVER_LEFT _Noreturn void eioi_fiber_exit(struct eioi_sched *s) {
-    struct eioi_fiber *self = s->current;
-    eioi_list_unlink(&self->cc_node);
-    // What the values' free functions trace must not look at what is being freed.
-    struct eioi_local *locals = self->locals;
-    self->locals = NULL;
-    eioi_locals_unref(locals);
-    // From here on nothing may take a stack from the pool until this one is left: the loop forks
-    // nothing, and trims only stacks that stand further down in the list.
-    eioi_stack_put(s, self);
-    s->fibers--;
-    struct eioi_fiber *next = s->fibers == 0 ? NULL : next_ready(s);
-    if (next == NULL)
-        leave_for_thread(s, self, true);
-    else
-        switch_to(s, self, next, true);
+    fiber_exit(s);
     __builtin_unreachable();
 }
 

@@ -184,51 +184,68 @@ static struct eioi_fiber *take_cold(struct eioi_stack_pool *pool) {
     return NULL;
 }
 
-static eio_err *pool_for(struct eioi_sched *s, size_t bytes, struct eioi_stack_pool **out) {
-    unsigned class = 0;
-    while (class < EIOI_STACK_CLASSES && ((size_t)1 << (EIOI_STACK_MIN_SHIFT + class)) < bytes)
-        class ++;
-    if (class == EIOI_STACK_CLASSES)
-        return eio_err_new(&eio_err_invalid_argument,
-                           "stack_bytes: %zu is more than a stack can have", bytes);
-    if (s->pools[class] == NULL) {
-        struct eioi_stack_pool *pool = eioi_zalloc(sizeof *pool);
-        if (pool == NULL)
-            return eio_err_const(&eio_err_out_of_memory);
-        pool->bytes = (size_t)1 << (EIOI_STACK_MIN_SHIFT + class);
+/** The least class whose stacks have `bytes` bytes; EIOI_STACK_CLASSES or more: there is none. */
+static inline unsigned class_of(size_t bytes) {
+    if (bytes <= (size_t)1 << EIOI_STACK_MIN_SHIFT)
+        return 0;
+    return 64 - EIOI_STACK_MIN_SHIFT - (unsigned)__builtin_clzll(bytes - 1);
+}
+
+static eio_err *pool_new(unsigned class, struct eioi_stack_pool **out) {
+    struct eioi_stack_pool *pool = eioi_zalloc(sizeof *pool);
+    if (pool == NULL)
+        return eio_err_const(&eio_err_out_of_memory);
+    pool->bytes = (size_t)1 << (EIOI_STACK_MIN_SHIFT + class);
 #ifdef EIOI_VALGRIND
-        pool->valgrind = RUNNING_ON_VALGRIND != 0;
+    pool->valgrind = RUNNING_ON_VALGRIND != 0;
 #endif
-        pool->next_slots = SLAB_SLOTS_FIRST;
-        while (pool->next_slots > 1 && pool->next_slots * pool->bytes > (size_t)64 << 20)
-            pool->next_slots /= 2;
-        s->pools[class] = pool;
-    }
-    *out = s->pools[class];
+    pool->next_slots = SLAB_SLOTS_FIRST;
+    while (pool->next_slots > 1 && pool->next_slots * pool->bytes > (size_t)64 << 20)
+        pool->next_slots /= 2;
+    *out = pool;
     return NULL;
 }
 
-eio_err *eioi_stack_get(struct eioi_sched *s, size_t bytes, struct eioi_fiber **out) {
-    struct eioi_stack_pool *pool = NULL;
-    EIO_TRY(pool_for(s, bytes, &pool));
+/** A stack that isn't hot. */
+static __attribute__((noinline)) eio_err *get_slowly(struct eioi_sched *s, size_t bytes,
+                                                     struct eioi_fiber **out) {
+    unsigned class = class_of(bytes);
+    if (class >= EIOI_STACK_CLASSES)
+        return eio_err_new(&eio_err_invalid_argument,
+                           "stack_bytes: %zu is more than a stack can have", bytes);
+    if (s->pools[class] == NULL)
+        EIO_TRY(pool_new(class, &s->pools[class]));
+    struct eioi_stack_pool *pool = s->pools[class];
+    if (pool->cold_count == 0)
+        return take_fresh(pool, out);
+    *out = take_cold(pool);
+    return NULL;
+}
+
+/** The newest of the hot stacks; NULL when there is none, or no pool. */
+static inline struct eioi_fiber *take_hot(struct eioi_stack_pool *pool) {
+    if (pool == NULL || pool->hot == NULL)
+        return NULL;
     struct eioi_fiber *fiber = pool->hot;
-    if (fiber != NULL) {
-        pool->hot = fiber->next;
-        pool->hot_count--;
-        if (pool->hot_count < pool->hot_min)
-            pool->hot_min = pool->hot_count;
-    } else if (pool->cold_count > 0) {
-        fiber = take_cold(pool);
-    } else {
-        EIO_TRY(take_fresh(pool, &fiber));
-    }
+    pool->hot = fiber->next;
+    pool->hot_count--;
+    if (pool->hot_count < pool->hot_min)
+        pool->hot_min = pool->hot_count;
+    return fiber;
+}
+
+eio_err *eioi_stack_get(struct eioi_sched *s, size_t bytes, struct eioi_fiber **out) {
+    unsigned class = class_of(bytes);
+    struct eioi_fiber *fiber = class < EIOI_STACK_CLASSES ? take_hot(s->pools[class]) : NULL;
+    if (__builtin_expect(fiber == NULL, 0))
+        EIO_TRY(get_slowly(s, bytes, &fiber));
 #ifdef EIOI_ASAN
     __asan_unpoison_memory_region(fiber->asan_bottom,
                                   fiber->asan_size); // frames that were left for good
 #endif
 #ifdef EIOI_VALGRIND
     // Below the place where the last fiber ended; the next one's argument may go there.
-    if (pool->valgrind)
+    if (__builtin_expect(fiber->slab->pool->valgrind, 0))
         VALGRIND_MAKE_MEM_UNDEFINED((char *)fiber - BEGINNING, BEGINNING);
 #endif
     *out = fiber;
