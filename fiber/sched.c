@@ -260,7 +260,7 @@ static inline struct eioi_fiber *pop_ready(struct eioi_sched *s) {
     struct eioi_fiber *behind = f->next;
     s->run_head = behind;
     __builtin_prefetch(behind);
-    __builtin_prefetch((const char *)behind - 64);
+    __builtin_prefetch((const void *)((uintptr_t)behind - 64)); // it may be NULL, and no object
     return f;
 }
 

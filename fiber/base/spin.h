@@ -9,23 +9,28 @@
 #include <sched.h>
 #include <stdatomic.h>
 
+#include "fiber/base/single.h"
+
 struct eioi_spin {
-    atomic_flag held;
+    atomic_bool held;
 };
 
 #define EIOI_SPIN_INIT \
-    { ATOMIC_FLAG_INIT }
+    { false }
 
 static inline void eioi_spin_lock(struct eioi_spin *self) {
     unsigned tries = 0;
-    while (
-        __builtin_expect(atomic_flag_test_and_set_explicit(&self->held, memory_order_acquire), 0))
+    if (eioi_single_threaded() && !atomic_load_explicit(&self->held, memory_order_relaxed)) {
+        atomic_store_explicit(&self->held, true, memory_order_relaxed);
+        return;
+    }
+    while (__builtin_expect(atomic_exchange_explicit(&self->held, true, memory_order_acquire), 0))
         if (++tries % 64 == 0)
             sched_yield();
 }
 
 static inline void eioi_spin_unlock(struct eioi_spin *self) {
-    atomic_flag_clear_explicit(&self->held, memory_order_release);
+    atomic_store_explicit(&self->held, false, memory_order_release);
 }
 
 #endif
