@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "eio/domain.h"
+#include "eio/net.h"
 #include "fiber/sched.h"
 #include "tests/support/faults.h"
 #include "tests/support/real_run.h"
@@ -34,6 +35,26 @@ TEST_P(DomainTest, AFunctionRunsInAThreadOfItsOwnOnTheSameKindOfLoop) {
             EIO_TRY(eio_clock_sleep(env->clock, 1));
             char bytes[8];
             return eio_source_read_exact(env->random, eio_buf_of(bytes, sizeof bytes));
+        });
+    });
+    EXPECT_TRACE(R"(
+        - : unit = ()
+    )");
+}
+
+TEST_P(DomainTest, OneThatFallsBackToEpollIsntStuckInAnAcceptOnAListenerOfIoUring) {
+    RunReal([](eio_switch *sw, const eio_env *env) -> eio_err * {
+        eio_listener *listener;
+        const eio_sockaddr addr = eio_sockaddr_tcp(eio_ip_v4_loopback(), 0);
+        EIO_TRY(eio_net_listen(&env->net->net, sw, &addr, nullptr, &listener));
+        Faults faults([](const std::string &call) { return call == "io_uring_setup" ? EPERM : 0; });
+        return RunDomain(env->domain_mgr, [&]() -> eio_err * {
+            EXPECT_STREQ(eioi_backend_ops_current()->name, "epoll");
+            eio_stream_socket *conn;
+            return SwitchRun([&](eio_switch *inner) {
+                return First([&] { return eio_listener_accept(listener, inner, &conn, nullptr); },
+                             [] { return eio_fiber_yield(); });
+            });
         });
     });
     EXPECT_TRACE(R"(

@@ -194,7 +194,7 @@ eio_err *eio_signal_wait(eio_signal *self, int *out_signum) {
     uint64_t count;
     while (!take(self, out_signum)) {
         EIO_TRY(eio_await_readable(self->event_fd));
-        ssize_t n = EIOI_SYS(read, read(self->event_fd, &count, sizeof count));
+        ssize_t n = EIOI_SYS(read_signal, read(self->event_fd, &count, sizeof count));
         (void)n; // EAGAIN: another fiber has emptied it, and then looks
     }
     return NULL;

@@ -21,6 +21,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "backends/unix/import.h"
 #include "backends/unix/sigpipe.h"
 #include "fiber/base/fault.h"
 
@@ -170,6 +171,12 @@ static int32_t try_write(struct eioi_epoll *self, struct eioi_polled *polled, st
 
 static int32_t try_accept(struct eioi_polled *polled, struct eioi_io *io) {
     socklen_t len = sizeof *io->accept.addr;
+    if (!polled->nonblock) { // it may be an io_uring domain's, which leaves it as it is
+        int errnum = eioi_set_nonblock(io->fd->fd);
+        if (errnum != 0)
+            return -errnum;
+        polled->nonblock = true;
+    }
     struct sockaddr *addr = (struct sockaddr *)io->accept.addr;
     int32_t fd = result_of(
         TRY(polled, accept4,

@@ -57,6 +57,13 @@ static int32_t attempt(struct op *op) {
     return eioi_epoll_attempt(op->loop, op->polled, op->io, &op->started);
 }
 
+/** Of a file that can't be polled (a disk), whose data wasn't at hand: it is read all the same. */
+static int32_t attempt_blocking(struct op *op) {
+    op->polled->no_nowait = true;
+    int32_t res = attempt(op);
+    return res == EIOI_WOULD_BLOCK ? -EAGAIN : res;
+}
+
 static bool has_result(int32_t res) {
     return res != EIOI_WOULD_BLOCK && res != EIOI_TRY_LATER;
 }
@@ -108,7 +115,7 @@ static eio_err *wait_turn(struct op *op, bool again, bool later, int32_t *out_re
     if (errnum != 0) {
         stop_waiting(op);
         w->woken = true;
-        *out_res = -errnum;
+        *out_res = errnum == EPERM ? attempt_blocking(op) : -errnum;
         if (!again)
             eioi_poll_take_turn(op->io->name);
         return NULL;

@@ -172,6 +172,7 @@ static void start_anew(struct eioi_epoll *self, int fd, struct eioi_polled *poll
     polled->readable = polled->writable = true;
     polled->greedy = false;
     polled->no_nowait = false;
+    polled->nonblock = false;
     // Only where two eio_fds have one number does anybody wait: their events must go on coming.
     uint32_t events = wanted(polled);
     if (events != 0)

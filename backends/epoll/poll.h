@@ -44,6 +44,7 @@ struct eioi_polled {
     bool greedy;     // there was more than data: a short read doesn't mean empty
     bool doubtful;   // a "would block" was injected by a test: the kernel must be asked again
     bool no_nowait;  // RWF_NOWAIT doesn't work on it
+    bool nonblock;   // a listener that is known to be O_NONBLOCK
 };
 
 /** One who waits. In the waiting fiber's frame. */

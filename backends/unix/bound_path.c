@@ -82,9 +82,9 @@ void eioi_bound_path_remove(struct eioi_bound_path *self) {
         return;
     // A failure (nobody can be told, and the usual one is that the file is gone already) leaves the
     // file.
-    if (self->made && EIOI_SYS(lstat, lstat(self->path, &st)) == 0 && st.st_dev == self->dev &&
-        st.st_ino == self->ino)
-        (void)EIOI_SYS(unlink, unlink(self->path));
+    if (self->made && EIOI_SYS(lstat_closing, lstat(self->path, &st)) == 0 &&
+        st.st_dev == self->dev && st.st_ino == self->ino)
+        (void)EIOI_SYS(unlink_closing, unlink(self->path));
     eioi_free(self);
 }
 

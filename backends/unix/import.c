@@ -14,13 +14,13 @@
 #include "backends/unix/unix_flow.h"
 #include "fiber/base/fault.h"
 
-static eio_err *set_nonblock(int fd) {
+int eioi_set_nonblock(int fd) {
     int flags = EIOI_SYS(fcntl, fcntl(fd, F_GETFL));
     if (flags < 0)
-        return eioi_err_of_errno(errno, "fcntl");
+        return errno;
     if ((flags & O_NONBLOCK) == 0 && EIOI_SYS(fcntl, fcntl(fd, F_SETFL, flags | O_NONBLOCK)) != 0)
-        return eioi_err_of_errno(errno, "fcntl");
-    return NULL;
+        return errno;
+    return 0;
 }
 
 eio_err *eioi_fd_flags_of(int fd, unsigned *out_flags) {
@@ -37,8 +37,9 @@ static eio_err *prepare(int fd, const struct eio_import_opts *opts, unsigned *ou
     unsigned flags = 0;
     EIO_TRY(eioi_io_ops_current("import", &ops));
     EIO_TRY(eioi_fd_flags_of(fd, &flags));
-    if (ops->wants_nonblock && !(flags & EIOI_FD_REGULAR))
-        EIO_TRY(set_nonblock(fd));
+    int errnum = ops->wants_nonblock && !(flags & EIOI_FD_REGULAR) ? eioi_set_nonblock(fd) : 0;
+    if (errnum != 0)
+        return eioi_err_of_errno(errnum, "fcntl");
     if (opts != NULL && opts->keep_open)
         flags |= EIOI_FD_KEEP_OPEN;
     *out_flags = flags;
