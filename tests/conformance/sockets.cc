@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -120,6 +121,13 @@ class NonBlocking {
     int fd_, flags_;
 };
 
+/// Whether bytes are on their way to the other side of a TCP connection; false for anything else.
+bool HasBytesOnTheWay(int fd) {
+    struct tcp_info info = {};
+    socklen_t len = sizeof info;
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_unacked > 0;
+}
+
 } // namespace
 
 ssize_t WriteRaw(eio_fd *fd, const std::string &text) {
@@ -128,14 +136,19 @@ ssize_t WriteRaw(eio_fd *fd, const std::string &text) {
 
 eio_err *FillRaw(const eio_env *env, eio_fd *fd) {
     const int number = NumberOf(fd);
-    // Loopback moves bytes to the other side behind our back: full is what stays full.
+    // Loopback moves bytes to the other side behind our back, later on a busy machine: full is what
+    // stays full, with nothing on its way any more. (Bytes that the other side has no room for at
+    // all stay on their way, so the patience has an end.)
     static const char filler[4096] = {};
+    int patience = 500;
     for (int quiet = 0; quiet < 2; quiet++) {
         {
             NonBlocking set(number);
             while (write(number, filler, sizeof filler) > 0 || write(number, filler, 1) > 0)
                 quiet = 0;
         }
+        if (HasBytesOnTheWay(number) && patience-- > 0)
+            quiet = 0;
         EIO_TRY(eio_mono_clock_sleep(env->mono_clock, EIO_MILLISECOND));
     }
     return nullptr;
