@@ -100,26 +100,29 @@ std::string WhatOf(const Elf &elf, const char *library, const char *symbol_prefi
     return "";
 }
 
-class Links : public testing::TestWithParam<const char *> {};
+struct Program {
+    const char *name;
+    bool liburing, c_ares; // whether it may, and must, have it
+};
 
-TEST_P(Links, NeitherLiburingNorCAres) {
-    const Elf elf(std::string("tests/link/") + GetParam());
-    ASSERT_TRUE(elf.ok()) << GetParam() << " can't be read";
+class Links : public testing::TestWithParam<Program> {};
+
+TEST_P(Links, NothingThatItHasNoUseFor) {
+    const Elf elf(std::string("tests/link/") + GetParam().name);
+    ASSERT_TRUE(elf.ok()) << GetParam().name << " can't be read";
     EXPECT_FALSE(elf.Symbols().empty());
-    EXPECT_EQ("", WhatOf(elf, "liburing", "io_uring_"));
-    EXPECT_EQ("", WhatOf(elf, "libcares", "ares_"));
+    const std::string liburing = WhatOf(elf, "liburing", "io_uring_");
+    const std::string c_ares = WhatOf(elf, "libcares", "ares_");
+    EXPECT_EQ(liburing != "", GetParam().liburing) << liburing;
+    EXPECT_EQ(c_ares != "", GetParam().c_ares) << c_ares;
 }
 
-INSTANTIATE_TEST_SUITE_P(Alone, Links,
-                         testing::Values("uses_fiber", "uses_flow", "uses_net", "uses_mock"),
-                         [](const auto &case_info) { return std::string(case_info.param); });
-
-// Shows that the test above can see what it looks for.
-TEST(LinksAll, MainHasLiburingAndCAres) {
-    const Elf elf("tests/link/uses_main");
-    ASSERT_TRUE(elf.ok());
-    EXPECT_NE("", WhatOf(elf, "liburing", "io_uring_"));
-    EXPECT_NE("", WhatOf(elf, "libcares", "ares_"));
-}
+INSTANTIATE_TEST_SUITE_P(
+    Alone, Links,
+    testing::Values(Program{"uses_fiber", false, false}, Program{"uses_flow", false, false},
+                    Program{"uses_net", false, false}, Program{"uses_mock", false, false},
+                    Program{"uses_epoll", false, false}, Program{"uses_uring", true, false},
+                    Program{"uses_resolver", false, true}, Program{"uses_main", true, true}),
+    [](const auto &case_info) { return std::string(case_info.param.name); });
 
 } // namespace
