@@ -123,7 +123,9 @@ struct protect_call {
 static eio_err *in_protect(void *arg) {
     struct protect_call *self = arg;
     struct body_call call = {.strand = self->strand, .body = self->body, .bounded = true};
-    return eio_cancel_sub(in_sub, &call); // whose state can be looked at
+    eio_err *err = eio_cancel_sub(in_sub, &call); // whose state can be looked at
+    MUST(!eio_fiber_is_cancelled(), "a cancellation came through a protection");
+    return err;
 }
 
 static eio_err *play_protect(struct strand *self, int body) {
@@ -343,6 +345,7 @@ static eio_err *run_hook(eio_hook *hook) {
     eio_err *err =
         eio_timeout_run(eio_timeout_ns(world.env->mono_clock, BOUND), play_branch, &branch);
     give_up(&errors);
+    MUST(!eio_fiber_is_cancelled(), "a cancellation came through to a hook");
     collect(&scope->errors, err);
     return err;
 }
