@@ -31,7 +31,6 @@
 #include <ucontext.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -57,7 +56,11 @@ struct Access {
     size_t size = 0;
 };
 
-using Clock = std::array<uint32_t, kThreadsMax>;
+struct Clock {
+    uint32_t &operator[](int i) { return at[i]; }
+    uint32_t operator[](int i) const { return at[i]; }
+    uint32_t at[kThreadsMax] = {};
+};
 
 void Join(Clock *a, const Clock &b) {
     for (int i = 0; i < kThreadsMax; i++)
@@ -109,14 +112,15 @@ constexpr size_t kArenaSize = 4 << 20;
 constexpr size_t kStackSize = 256 * 1024;
 
 struct Engine {
-    std::vector<Thread> threads;
+    Thread threads[kThreadsMax];
+    int count = 0;    // of them
     int current = -1; // -1: not in an execution
     ucontext_t home;
     std::vector<State> states;
     size_t depth = 0;
     bool reduced = true, cut = false, free_run = false;
     std::string failure;
-    std::array<std::string, kThreadsMax> notes;       // of each thread
+    std::string notes[kThreadsMax];                   // of each thread
     std::vector<std::pair<const void *, Word>> words; // few: searched from the newest on
     std::vector<int> order;                           // threads, step by step
     std::vector<Access> steps;
@@ -174,7 +178,7 @@ bool Enabled(const Thread &t) {
 
 uint8_t EnabledMask() {
     uint8_t mask = 0;
-    for (size_t i = 0; i < engine()->threads.size(); i++)
+    for (int i = 0; i < engine()->count; i++)
         if (Enabled(engine()->threads[i]))
             mask |= static_cast<uint8_t>(1 << i);
     return mask;
@@ -218,7 +222,7 @@ int Choose(int self) {
     Engine *e = engine();
     uint8_t enabled = EnabledMask();
     if (enabled == 0) {
-        for (size_t i = 0; i < e->threads.size(); i++)
+        for (int i = 0; i < e->count; i++)
             if (!e->threads[i].ended && e->failure.empty())
                 e->failure = "thread " + std::to_string(i) + " waits for ever (" +
                              NameOf(e->threads[i].next.kind) + ")" + Order();
@@ -233,16 +237,16 @@ int Choose(int self) {
             const State &before = e->states[e->depth - 1];
             const Access &did = before.next[before.chosen];
             uint8_t asleep = before.sleep | before.done;
-            for (size_t i = 0; i < e->threads.size(); i++)
-                if ((asleep >> i & 1) && static_cast<int>(i) != before.chosen &&
-                    !Dependent(before.next[i], did) && e->reduced)
+            for (int i = 0; i < e->count; i++)
+                if ((asleep >> i & 1) && i != before.chosen && !Dependent(before.next[i], did) &&
+                    e->reduced)
                     state.sleep |= static_cast<uint8_t>(1 << i);
         }
         e->states.push_back(state);
     }
     State &state = e->states[e->depth];
     state.enabled = enabled;
-    for (size_t i = 0; i < e->threads.size(); i++)
+    for (int i = 0; i < e->count; i++)
         state.next[i] = e->threads[i].ended ? Access{} : e->threads[i].next;
     if (fresh) {
         uint8_t awake = enabled & static_cast<uint8_t>(~state.sleep);
@@ -426,22 +430,24 @@ void Main(int id) {
     SwitchTo(id, Choose(-1));
 }
 
-void Begin(size_t count, const std::vector<std::function<void()>> &fns) {
+void Begin(const std::vector<std::function<void()>> &fns) {
     Engine *e = engine();
+    const int count = static_cast<int>(fns.size());
     e->generation++;
     e->depth = 0;
     e->cut = e->free_run = false;
     e->arena_used = 0;
-    e->notes = {};
+    for (std::string &notes : e->notes)
+        notes.clear();
     e->words.clear();
     e->order.clear();
     e->steps.clear();
-    e->threads.resize(count);
-    for (size_t i = 0; i < count; i++) {
+    e->count = count;
+    for (int i = 0; i < count; i++) {
         Thread *t = &e->threads[i];
         if (t->stack == nullptr)
             t->stack.reset(new char[kStackSize]);
-        t->fn = &fns[i];
+        t->fn = &fns[static_cast<size_t>(i)];
         t->tls = nullptr;
         t->ended = t->yielded = false;
         t->looked = nullptr;
@@ -453,7 +459,7 @@ void Begin(size_t count, const std::vector<std::function<void()>> &fns) {
         t->context.uc_stack.ss_sp = t->stack.get();
         t->context.uc_stack.ss_size = kStackSize;
         t->context.uc_link = nullptr;
-        makecontext(&t->context, reinterpret_cast<void (*)()>(Main), 1, static_cast<int>(i));
+        makecontext(&t->context, reinterpret_cast<void (*)()>(Main), 1, i);
     }
 }
 
@@ -500,7 +506,7 @@ void Explorer::Run(std::vector<std::function<void()>> threads, std::function<voi
     e->reduced = reduced;
     do {
         before();
-        Begin(threads.size(), threads);
+        Begin(threads);
         RunOnce();
         depth = std::max<uint64_t>(depth, e->steps.size());
         if (e->cut)
@@ -521,7 +527,7 @@ void Explorer::Run(std::vector<std::function<void()>> threads, std::function<voi
 }
 
 void Note(const std::string &what) {
-    engine()->notes[static_cast<size_t>(engine()->current)] += what;
+    engine()->notes[engine()->current] += what;
 }
 
 void Fail(const std::string &why) {
@@ -751,7 +757,7 @@ int explored_munmap(void *p, size_t size) {
 }
 int explored_yield() {
     if (Exploring())
-        engine()->threads[static_cast<size_t>(engine()->current)].yielded = true;
+        engine()->threads[engine()->current].yielded = true;
     return 0;
 }
 }
