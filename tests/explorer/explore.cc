@@ -305,6 +305,7 @@ void SwitchTo(int from, int to) {
     if (to < 0) {
         e->current = -1;
         setcontext(&e->home);
+        abort();
     }
     eioi_tls_sched = e->threads[to].tls;
     if (from >= 0 && !e->threads[from].ended)
