@@ -72,13 +72,16 @@ static eio_err *net_listen(eio_net *net, eio_switch *sw, const eio_sockaddr *add
 static eio_err *net_datagram_socket(eio_net *net, eio_switch *sw, const eio_sockaddr *addr,
                                     eio_udp_family family, const struct eio_datagram_opts *opts,
                                     eio_datagram_socket **out) {
-    (void)opts;
     struct mock_net *self = of_net(net);
-    char name[EIO_SOCKADDR_STR_MAX];
+    char name[EIO_SOCKADDR_STR_MAX], peer[EIO_SOCKADDR_STR_MAX];
     const char *what = addr != NULL           ? eio_sockaddr_str(addr, name)
                        : family == EIO_UDP_V4 ? "UDPv4"
                                               : "UDPv6";
-    eio_traceln("%s: datagram_socket %s", self->object.label, what);
+    if (opts->connect_to == NULL)
+        eio_traceln("%s: datagram_socket %s", self->object.label, what);
+    else
+        eio_traceln("%s: datagram_socket %s (connect to %s)", self->object.label, what,
+                    eio_sockaddr_str(opts->connect_to, peer));
     eio_mock_value value;
     EIO_TRY(eio_mock_handler_run(&self->pub.on_datagram_socket, &value));
     if (value.datagram == NULL)

@@ -302,6 +302,20 @@ TEST_F(MockNetTest, DatagramsPrintTheirPeerAndBytes) {
 )");
 }
 
+TEST_F(MockNetTest, ADatagramSocketSaysWhoItsPeerIs) {
+    EXPECT_TRANSCRIPT(RunNet([](eio_mock_net *net, eio_switch *sw) {
+                          eio_datagram_opts opts = {};
+                          opts.connect_to = &udp_addr;
+                          eio_datagram_socket *socket;
+                          return eio_net_datagram_socket_unbound(&net->net, sw, EIO_UDP_V6, &opts,
+                                                                 &socket);
+                      }),
+                      R"(
++net: datagram_socket UDPv6 (connect to udp:[::1]:53)
+Exception: Failure "Mock datagram_socket handler not configured".
+)");
+}
+
 TEST_F(MockNetTest, ANetworkOutsideOfARunIsTheCallers) {
     eio_mock_net *net;
     ASSERT_EQ(eio_mock_net_create("net", &net), nullptr);

@@ -66,6 +66,21 @@ eio_err *eio_net_listen(eio_net *self, eio_switch *sw, const eio_sockaddr *addr,
     return NULL;
 }
 
+/** Invalid_argument unless a datagram socket of this kind and family can have the peer. */
+static eio_err *check_peer(const struct eio_datagram_opts *opts, eio_sockaddr_kind kind,
+                           eio_udp_family family) {
+    const eio_sockaddr *peer = opts->connect_to;
+    char text[EIO_SOCKADDR_STR_MAX];
+    if (peer == NULL)
+        return NULL;
+    bool same_family = peer->kind != EIO_UDP || (peer->ip.len == 4) == (family == EIO_UDP_V4);
+    if (peer->kind == kind && same_family)
+        return NULL;
+    return eio_err_new(&eio_err_invalid_argument,
+                       "datagram_socket: connect_to is %s, another kind of address",
+                       eio_sockaddr_str(peer, text));
+}
+
 eio_err *eio_net_datagram_socket(eio_net *self, eio_switch *sw, const eio_sockaddr *addr,
                                  const struct eio_datagram_opts *opts, eio_datagram_socket **out) {
     static const struct eio_datagram_opts defaults;
@@ -73,9 +88,10 @@ eio_err *eio_net_datagram_socket(eio_net *self, eio_switch *sw, const eio_sockad
     EIO_TRY(check_kind("datagram_socket", addr, &datagram));
     // The family is in the address; who looks at this one all the same finds nothing absurd.
     eio_udp_family family = addr->kind == EIO_UDP && addr->ip.len == 16 ? EIO_UDP_V6 : EIO_UDP_V4;
-    EIO_TRY_CTX(
-        self->ops->datagram_socket(self, sw, addr, family, opts != NULL ? opts : &defaults, out),
-        "binding to %s", eio_sockaddr_str(addr, text));
+    opts = opts != NULL ? opts : &defaults;
+    EIO_TRY(check_peer(opts, addr->kind, family));
+    EIO_TRY_CTX(self->ops->datagram_socket(self, sw, addr, family, opts, out), "binding to %s",
+                eio_sockaddr_str(addr, text));
     return NULL;
 }
 
@@ -84,8 +100,9 @@ eio_err *eio_net_datagram_socket_unbound(eio_net *self, eio_switch *sw, eio_udp_
                                          eio_datagram_socket **out) {
     static const struct eio_datagram_opts defaults;
     EIO_ASSERT(family == EIO_UDP_V4 || family == EIO_UDP_V6, "no such family: %d", (int)family);
-    EIO_TRY(self->ops->datagram_socket(self, sw, /* addr= */ NULL, family,
-                                       opts != NULL ? opts : &defaults, out));
+    opts = opts != NULL ? opts : &defaults;
+    EIO_TRY(check_peer(opts, EIO_UDP, family));
+    EIO_TRY(self->ops->datagram_socket(self, sw, /* addr= */ NULL, family, opts, out));
     return NULL;
 }
 

@@ -67,6 +67,12 @@ struct eio_connect_opts {
 struct eio_datagram_opts {
     bool reuse_addr; /**< SO_REUSEADDR; for a Unix path: removes a socket that stands there */
     bool reuse_port; /**< SO_REUSEPORT */
+    /**
+     * The only peer: sends without an address go there, only its datagrams come, and that nobody
+     * listens there is said (Net Connection_failure Refused). NULL: none. Others' datagrams may have come
+     * to a bound address before, `from` tells.
+     */
+    const eio_sockaddr *connect_to;
 };
 
 /**
@@ -84,8 +90,8 @@ EIO_API EIO_MUST_USE eio_err *eio_net_connect(eio_net *self, eio_switch *sw,
                                               const struct eio_connect_opts *opts,
                                               eio_stream_socket **out);
 /**
- * Listens on a TCP (port 0: any free one) or Unix address. A Unix path is removed when the listener
- * closes.
+ * Listens on a TCP (port 0: any free one) or Unix address (unnamed: any free abstract one). A Unix
+ * path is removed when the listener closes.
  *
  * Suspends:  never.
  * Errors:    Io (address in use, permission denied, ...) with the line `listening on ADDR`;
@@ -97,11 +103,12 @@ EIO_API EIO_MUST_USE eio_err *eio_net_listen(eio_net *self, eio_switch *sw,
                                              const struct eio_listen_opts *opts,
                                              eio_listener **out);
 /**
- * A datagram socket bound to a UDP or Unix address. See `eio_net_datagram_socket_unbound` for a
- * host-assigned one.
+ * A datagram socket bound to a UDP or Unix address (unnamed: any free abstract one). A Unix path is
+ * removed when the socket closes. See `eio_net_datagram_socket_unbound` for a host-assigned one.
  *
  * Suspends:  never.
- * Errors:    Io with the line `binding to ADDR`; Invalid_argument; Out_of_memory.
+ * Errors:    Io with the line `binding to ADDR` (before it `connecting to ADDR` where that failed);
+ *            Invalid_argument; Out_of_memory.
  * Owner:     `sw` closes and frees the socket when it ends.
  */
 EIO_API EIO_MUST_USE eio_err *eio_net_datagram_socket(eio_net *self, eio_switch *sw,
@@ -111,10 +118,11 @@ EIO_API EIO_MUST_USE eio_err *eio_net_datagram_socket(eio_net *self, eio_switch 
 /** Which protocol an unbound datagram socket speaks. */
 typedef enum eio_udp_family { EIO_UDP_V4 = 4, EIO_UDP_V6 = 6 } eio_udp_family;
 /**
- * A UDP socket whose address the system assigns at the first send.
+ * A UDP socket whose address the system assigns at the first send, or when it connects.
  *
  * Suspends:  never.
- * Errors:    Io; Out_of_memory.
+ * Errors:    Io, with the line `connecting to ADDR` where that failed; Invalid_argument;
+ *            Out_of_memory.
  * Owner:     `sw` closes and frees the socket when it ends.
  */
 EIO_API EIO_MUST_USE eio_err *eio_net_datagram_socket_unbound(eio_net *self, eio_switch *sw,

@@ -27,7 +27,7 @@ struct eio_net_ops {
                         const struct eio_connect_opts *opts, eio_stream_socket **out);
     eio_err *(*listen)(eio_net *self, eio_switch *sw, const eio_sockaddr *addr,
                        const struct eio_listen_opts *opts, eio_listener **out);
-    /** `addr` NULL: unbound, of `family`. */
+    /** `addr` NULL: unbound, of `family`. `connect_to` is of the same kind. */
     eio_err *(*datagram_socket)(eio_net *self, eio_switch *sw, const eio_sockaddr *addr,
                                 eio_udp_family family, const struct eio_datagram_opts *opts,
                                 eio_datagram_socket **out);

@@ -88,7 +88,7 @@ const eio_net_ops FakeNet::kNetOps = [] {
         FakeNet *self = FakeNet::Of(&FakeNet::as_net, net);
         self->bound = addr != nullptr;
         self->asked_family = family;
-        self->defaults = !opts->reuse_addr && !opts->reuse_port;
+        self->defaults = !opts->reuse_addr && !opts->reuse_port && opts->connect_to == nullptr;
         eio_err *err = self->Answer();
         if (err == nullptr)
             *out = &self->as_socket;
@@ -280,6 +280,31 @@ TEST_F(NetTest, TheLocalAddressOfAConnectIsOfItsKind) {
         EXPECT_EQ(fake_.calls, 0);
         opts.bind_to = &local;
         EXPECT_OK(eio_net_connect(net_, sw, &kTcp, &opts, &stream_));
+    });
+}
+
+TEST_F(NetTest, ThePeerOfADatagramSocketIsOfItsKindAndFamily) {
+    eio_sockaddr path = Unix("/x"), v4 = eio_sockaddr_udp(eio_ip_v4_loopback(), 53);
+    Run([&](eio_switch *sw) {
+        eio_datagram_opts opts = {};
+        opts.connect_to = &path;
+        EXPECT_ERR_TEXT(eio_net_datagram_socket(net_, sw, &kUdp, &opts, &socket_),
+                        "Invalid_argument(\"datagram_socket: connect_to is unix:/x, another kind "
+                        "of address\")");
+        opts.connect_to = &kTcp;
+        EXPECT_ERR(eio_net_datagram_socket(net_, sw, &kUdp, &opts, &socket_),
+                   &eio_err_invalid_argument);
+        opts.connect_to = &v4;
+        EXPECT_ERR(eio_net_datagram_socket(net_, sw, &kUdp, &opts, &socket_),
+                   &eio_err_invalid_argument);
+        EXPECT_ERR(eio_net_datagram_socket_unbound(net_, sw, EIO_UDP_V6, &opts, &socket_),
+                   &eio_err_invalid_argument);
+        EXPECT_EQ(fake_.calls, 0);
+        EXPECT_OK(eio_net_datagram_socket_unbound(net_, sw, EIO_UDP_V4, &opts, &socket_));
+        opts.connect_to = &kUdp;
+        EXPECT_OK(eio_net_datagram_socket(net_, sw, &kUdp, &opts, &socket_));
+        opts.connect_to = &path;
+        EXPECT_OK(eio_net_datagram_socket(net_, sw, &path, &opts, &socket_));
     });
 }
 

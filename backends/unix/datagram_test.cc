@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: ISC
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
 #include <string>
+#include <vector>
 
 #include "eio/err_net.h"
 #include "eio/fd.h"
@@ -59,6 +64,127 @@ TEST_P(DatagramTest, AnUnboundSocketGetsItsAddressAtTheFirstSend) {
         EIO_TRY(eio_net_datagram_socket_unbound(&env->net->net, sw, EIO_UDP_V4, nullptr, &a));
         EIO_TRY(Send(a, &addr, "x"));
         return Recv(b, &text);
+    }));
+}
+
+TEST_P(DatagramTest, AConnectedSocketHasOnePeer) {
+    for (bool v6 : {false, true})
+        for (bool bind : {false, true})
+            EXPECT_OK(EvalReal([=](eio_switch *sw, const eio_env *env) -> eio_err * {
+                const eio_ip ip = v6 ? eio_ip_v6_loopback() : eio_ip_v4_loopback();
+                eio_net *net = &env->net->net;
+                eio_datagram_socket *peer, *other, *socket;
+                eio_sockaddr peer_addr, other_addr, addr;
+                EIO_TRY(Bound(env, sw, ip, &peer, &peer_addr));
+                EIO_TRY(Bound(env, sw, ip, &other, &other_addr));
+                eio_datagram_opts opts = {};
+                opts.connect_to = &peer_addr;
+                const eio_sockaddr any = eio_sockaddr_udp(ip, 0);
+                if (bind)
+                    EIO_TRY(eio_net_datagram_socket(net, sw, &any, &opts, &socket));
+                else
+                    EIO_TRY(eio_net_datagram_socket_unbound(net, sw, v6 ? EIO_UDP_V6 : EIO_UDP_V4,
+                                                            &opts, &socket));
+                EIO_TRY(eio_datagram_addr(socket, &addr));
+                std::string text;
+                eio_datagram_info info;
+                EIO_TRY(Send(socket, nullptr, "to the peer"));
+                EIO_TRY(Recv(peer, &text, &info));
+                EXPECT_EQ(text, "to the peer");
+                EXPECT_TRUE(eio_sockaddr_equal(&info.from, &addr));
+                EIO_TRY(Send(other, &addr, "not from the peer"));
+                EIO_TRY(Send(peer, &addr, "from the peer"));
+                EIO_TRY(Recv(socket, &text, &info));
+                EXPECT_EQ(text, "from the peer");
+                EXPECT_TRUE(eio_sockaddr_equal(&info.from, &peer_addr));
+                return nullptr;
+            }));
+}
+
+TEST_P(DatagramTest, UnixSocketsHavePathsThatTheyRemoveAndMayBeConnected) {
+    const std::string path_text = ::testing::TempDir() + UniqueName();
+    EXPECT_OK(EvalReal([&](eio_switch *sw, const eio_env *env) -> eio_err * {
+        eio_net *net = &env->net->net;
+        eio_sockaddr path, unnamed, addr;
+        EIO_TRY(eio_sockaddr_unix(eio_slice_of(path_text.data(), path_text.size()), &path));
+        EIO_TRY(eio_sockaddr_unix(eio_slice_of("", 0), &unnamed));
+        eio_datagram_socket *server, *client;
+        eio_datagram_opts opts = {};
+        opts.connect_to = &path;
+        EXPECT_ERR_TEXT(eio_net_datagram_socket(net, sw, &unnamed, &opts, &client),
+                        "Eio.Io Fs Not_found _,\n  connecting to unix:" + path_text +
+                            ",\n  binding to unix:");
+        EIO_TRY(eio_net_datagram_socket(net, sw, &path, nullptr, &server));
+        EXPECT_EQ(access(path_text.c_str(), F_OK), 0);
+        // An unnamed one gets an abstract name, by which it can be answered.
+        EIO_TRY(eio_net_datagram_socket(net, sw, &unnamed, &opts, &client));
+        EIO_TRY(eio_datagram_addr(client, &addr));
+        EXPECT_GT(addr.unix_.len, 1);
+        EXPECT_EQ(addr.unix_.path[0], '\0');
+        std::string text;
+        eio_datagram_info info;
+        EIO_TRY(Send(client, nullptr, "question"));
+        EIO_TRY(Recv(server, &text, &info));
+        EXPECT_EQ(text, "question");
+        EXPECT_TRUE(eio_sockaddr_equal(&info.from, &addr));
+        EIO_TRY(Send(server, &info.from, "answer"));
+        EIO_TRY(Recv(client, &text, &info));
+        EXPECT_EQ(text, "answer");
+        EXPECT_TRUE(eio_sockaddr_equal(&info.from, &path));
+        // A second server fails, and leaves the first one's path alone; a stale one is removed.
+        eio_datagram_socket *second;
+        eio_err *err = eio_net_datagram_socket(net, sw, &path, nullptr, &second);
+        EXPECT_EQ(eio_err_errno(err), EADDRINUSE);
+        EXPECT_EQ(TakeText(err), "Eio.Io _,\n  binding to unix:" + path_text);
+        EIO_TRY(Send(client, nullptr, "again"));
+        EIO_TRY(Recv(server, &text));
+        opts = {};
+        opts.reuse_addr = true;
+        EIO_TRY(eio_net_datagram_socket(net, sw, &path, &opts, &second));
+        eio_datagram_close(server); // the path isn't its own any more
+        EIO_TRY(Send(client, &path, "to the second"));
+        return Recv(second, &text);
+    }));
+    EXPECT_NE(access(path_text.c_str(), F_OK), 0) << "the path is still there";
+}
+
+TEST_P(DatagramTest, WhoIsNotConnectedNeverHearsThatNobodyListens) {
+    for (bool v6 : {false, true})
+        EXPECT_OK(EvalReal([v6](eio_switch *sw, const eio_env *env) -> eio_err * {
+            const eio_ip ip = v6 ? eio_ip_v6_loopback() : eio_ip_v4_loopback();
+            eio_datagram_socket *gone, *socket, *other;
+            eio_sockaddr gone_addr, addr, other_addr;
+            EIO_TRY(Bound(env, sw, ip, &gone, &gone_addr));
+            eio_datagram_close(gone);
+            EIO_TRY(Bound(env, sw, ip, &socket, &addr));
+            EIO_TRY(Bound(env, sw, ip, &other, &other_addr));
+            for (int i = 0; i < 5; i++)
+                EIO_TRY(Send(socket, &gone_addr, "x"));
+            EIO_TRY(Send(other, &addr, "still there"));
+            std::string text;
+            EIO_TRY(Recv(socket, &text));
+            EXPECT_EQ(text, "still there");
+            return nullptr;
+        }));
+}
+
+TEST_P(DatagramTest, ADatagramThatIsTooLongIsAnError) {
+    EXPECT_OK(EvalReal([](eio_switch *sw, const eio_env *env) -> eio_err * {
+        eio_datagram_socket *a, *b;
+        eio_sockaddr addr;
+        EIO_TRY(Bound(env, sw, eio_ip_v4_loopback(), &b, &addr));
+        EIO_TRY(eio_net_datagram_socket_unbound(&env->net->net, sw, EIO_UDP_V4, nullptr, &a));
+        const std::string half(40000, 'x');
+        const eio_slice two[] = {eio_slice_of(half.data(), half.size()),
+                                 eio_slice_of(half.data(), half.size())};
+        eio_err *err = eio_datagram_send(a, &addr, two, 2);
+        EXPECT_EQ(eio_err_errno(err), EMSGSIZE);
+        eio_err_drop(err);
+        const std::vector<eio_slice> many(IOV_MAX + 1, eio_slice_of("x", 1));
+        err = eio_datagram_send(a, &addr, many.data(), many.size());
+        EXPECT_EQ(eio_err_errno(err), EMSGSIZE);
+        eio_err_drop(err);
+        return Send(a, &addr, "short enough");
     }));
 }
 

@@ -111,6 +111,15 @@ static eio_err *unix_listen(eio_net *net, eio_switch *sw, const eio_sockaddr *ad
     return NULL;
 }
 
+/** A datagram socket only notes its peer: nothing waits. */
+static eio_err *connect_datagram(int fd, const eio_sockaddr *peer) {
+    struct eioi_os_addr os;
+    EIO_TRY(eioi_sockaddr_to_os(peer, &os));
+    if (EIOI_SYS(connect, connect(fd, (const struct sockaddr *)&os.storage, os.len)) != 0)
+        return eioi_err_of_errno(errno, "connect");
+    return NULL;
+}
+
 static eio_err *set_up_datagram(struct eioi_datagram *self, const eio_sockaddr *addr,
                                 const struct eio_datagram_opts *opts) {
     bool is_unix = addr != NULL && addr->kind == EIO_UNIX;
@@ -118,7 +127,13 @@ static eio_err *set_up_datagram(struct eioi_datagram *self, const eio_sockaddr *
         EIO_TRY(eioi_socket_set(self->fd.fd, SOL_SOCKET, SO_REUSEADDR, true));
     if (opts->reuse_port && !is_unix)
         EIO_TRY(eioi_socket_set(self->fd.fd, SOL_SOCKET, SO_REUSEPORT, true));
-    return addr == NULL ? NULL : eioi_socket_bind(&self->fd, addr, 0);
+    if (addr != NULL)
+        EIO_TRY(eioi_socket_bind(&self->fd, addr, 0));
+    char peer[EIO_SOCKADDR_STR_MAX];
+    if (opts->connect_to != NULL)
+        EIO_TRY_CTX(connect_datagram(self->fd.fd, opts->connect_to), "connecting to %s",
+                    eio_sockaddr_str(opts->connect_to, peer));
+    return NULL;
 }
 
 static eio_err *unix_datagram_socket(eio_net *net, eio_switch *sw, const eio_sockaddr *addr,

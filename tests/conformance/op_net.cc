@@ -171,6 +171,41 @@ class RunServerOp : public Op {
 
 // --- Datagrams -----------------------------------------------------------------------------------
 
+/// Receives from the one peer that the socket has.
+class RecvConnectedOp : public Op {
+  public:
+    eio_err *SetUp(eio_switch *sw, const eio_env *env) override {
+        const eio_sockaddr any = eio_sockaddr_udp(eio_ip_v4_loopback(), 0);
+        eio_sockaddr peer;
+        EIO_TRY(eio_net_datagram_socket(&env->net->net, sw, &any, nullptr, &peer_));
+        EIO_TRY(eio_datagram_addr(peer_, &peer));
+        eio_datagram_opts opts = {};
+        opts.connect_to = &peer;
+        EIO_TRY(eio_net_datagram_socket_unbound(&env->net->net, sw, EIO_UDP_V4, &opts, &socket_));
+        eio_sockaddr addr;
+        EIO_TRY(eio_datagram_addr(socket_, &addr));
+        EXPECT_EQ(ConnectUdpRaw(NumberOf(eio_fd_of_datagram(peer_)), addr), 0);
+        return nullptr;
+    }
+    eio_err *Run() override {
+        uint8_t space[4];
+        eio_datagram_info info;
+        return eio_datagram_recv(socket_, eio_buf_of(space, sizeof space), &info);
+    }
+    void Complete() override { EXPECT_EQ(WriteRaw(eio_fd_of_datagram(peer_), "x"), 1); }
+    bool CanClose() const override { return true; }
+    void Close() override { eio_datagram_close(socket_); }
+    const char *Name() const override { return "recv_msg"; }
+    const eio_err_kind *FailsWith() const override { return &eio_err_net_refused; }
+    void Fail() override { // what is sent to a closed port comes back as an error
+        eio_datagram_close(peer_);
+        EXPECT_EQ(WriteRaw(eio_fd_of_datagram(socket_), "x"), 1);
+    }
+
+  private:
+    eio_datagram_socket *peer_ = nullptr, *socket_ = nullptr;
+};
+
 class RecvOp : public Op {
   public:
     explicit RecvOp(bool udp) : udp_(udp) {}
@@ -382,6 +417,7 @@ std::vector<OpKind> NetRows() {
         {"run_server_2_domains", kReal, Make<RunServerOp>(1)},
         {"recv_unix", kReal, Make<RecvOp>(false)},
         {"recv_udp", kReal, Make<RecvOp>(true)},
+        {"recv_udp_connected", kReal, Make<RecvConnectedOp>()},
         {"send_unix", kReal, Make<SendOp>()},
         {"getaddrinfo", kReal, Make<LookupOp>(LookupOp::kAll)},
         {"getaddrinfo_stream", kReal, Make<LookupOp>(LookupOp::kStream)},
