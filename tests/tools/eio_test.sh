@@ -227,21 +227,50 @@ grep -q '^tcp:\[::1\]:0$' names || fail "localhost has no ::1: $(cat names)"
 timeout 20 "$eio" resolve --reverse 127.0.0.1 | grep -q . || fail "no name for 127.0.0.1"
 ok "resolve"
 
-# The shell's standard input stays blocking, also when the program is killed.
+# A name to connect to.
+start named "$eio" echo 127.0.0.1:0
+named=$(address named)
+[ "$(printf hello | timeout 20 "$eio" connect "localhost:${named##*:}")" = hello ] || fail "connecting by name"
+ok "connect by name"
+
+# Standard input from nothing, a file, and not at all.
+for backend in uring epoll; do
+    timeout 20 env EIO_BACKEND=$backend "$eio" connect "$named" </dev/null >out.txt || fail "input from /dev/null ($backend)"
+    [ ! -s out.txt ] || fail "/dev/null isn't empty ($backend): $(cat out.txt)"
+    timeout 20 env EIO_BACKEND=$backend "$eio" connect "$named" <data >back || fail "input from a file ($backend)"
+    cmp data back || fail "input from a file ($backend)"
+    got=0
+    timeout 20 env EIO_BACKEND=$backend "$eio" connect "$named" <&- >out.txt 2>err.txt || got=$?
+    [ "$got" -eq 1 ] || fail "closed input ($backend): exit status $got"
+    grep -q 'Bad file descriptor' err.txt || fail "closed input ($backend): $(cat err.txt)"
+done
+ok "standard input from /dev/null, a file, closed"
+
+# A pipe or a terminal keeps its flags, while the program reads from it and when it was killed.
 if need python3 "standard streams keep their flags"; then
     cat >flags.py <<'PY'
-import fcntl, os, signal, subprocess, sys, time
-reader, writer = os.pipe()
-child = subprocess.Popen(sys.argv[1:], stdin=reader, stdout=subprocess.DEVNULL)
-time.sleep(0.3)
-child.send_signal(signal.SIGKILL)
-child.wait()
-sys.exit(1 if fcntl.fcntl(reader, fcntl.F_GETFL) & os.O_NONBLOCK else 0)
+import fcntl, os, pty, subprocess, sys
+
+def flags(fd):
+    return fcntl.fcntl(fd, fcntl.F_GETFL)
+
+def check(kind, stdin, typed):
+    before = flags(stdin)
+    child = subprocess.Popen(sys.argv[1:], stdin=stdin, stdout=subprocess.PIPE)
+    os.write(typed, b"hello\n")
+    answer = child.stdout.read(6)  # it has read that, and waits for more
+    during = flags(stdin)
+    child.kill()
+    child.wait()
+    if answer != b"hello\n" or not before == during == flags(stdin):
+        sys.exit("%s: %r, flags %o, %o, %o" % (kind, answer, before, during, flags(stdin)))
+
+check("pipe", *os.pipe())
+terminal, program_side = pty.openpty()
+check("terminal", program_side, terminal)
 PY
-    start flags "$eio" echo 127.0.0.1:0
-    target=$(address flags)
     for backend in uring epoll; do
-        EIO_BACKEND=$backend python3 flags.py "$eio" connect "$target" || fail "stdin became O_NONBLOCK ($backend)"
+        EIO_BACKEND=$backend timeout 60 python3 flags.py "$eio" connect "$named" || fail "standard input's flags ($backend)"
     done
     ok "standard streams keep their flags"
 fi
