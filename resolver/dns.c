@@ -21,12 +21,15 @@
 
 #include "resolver/dns.h"
 
+#include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "eio/err_net.h"
 #include "eio/fiber.h"
 #include "fiber/base/alloc.h"
 #include "fiber/base/assert.h"
+#include "fiber/base/fault.h"
 #include "resolver/index.h"
 #include "resolver/sort.h"
 
@@ -142,9 +145,20 @@ static void fail_query(struct query *query, const char *reason) {
 
 // --- The channel ---
 
-// What to make a channel from. `conf` was parsed from resolv.conf, `opts` win over it.
+// Where names are searched when nothing says it: in the domain of this machine's name
+// (resolv.conf(5)). NULL: it has none.
+static const char *local_domain(char host[HOST_NAME_MAX + 1]) {
+    if (EIOI_SYS(gethostname, gethostname(host, HOST_NAME_MAX)) != 0)
+        return NULL;
+    host[HOST_NAME_MAX] = '\0';
+    const char *dot = strchr(host, '.');
+    return dot == NULL || dot[1] == '\0' ? NULL : dot + 1;
+}
+
+// What to make a channel from; `host` is room for what it points to. `conf` was parsed from
+// resolv.conf, `opts` win over it.
 static void merge_conf(const struct eioi_dns_opts *opts, const struct eioi_resolv_conf *conf,
-                       struct eioi_channel_conf *out) {
+                       char host[HOST_NAME_MAX + 1], struct eioi_channel_conf *out) {
     *out = (struct eioi_channel_conf){
         .ndots = opts->ndots != 0 ? opts->ndots : conf->ndots,
         .tries = opts->tries != 0 ? opts->tries : conf->tries,
@@ -162,6 +176,11 @@ static void merge_conf(const struct eioi_dns_opts *opts, const struct eioi_resol
         out->search[out->search_count++] = opts->search[i];
     for (unsigned i = 0; i < conf->search_count && opts->search_count == 0 && !opts->no_search; i++)
         out->search[out->search_count++] = conf->search[i];
+    const char *domain = NULL;
+    if (opts->search_count == 0 && !opts->no_search && !conf->has_search)
+        domain = local_domain(host);
+    if (domain != NULL)
+        out->search[out->search_count++] = domain;
 }
 
 static eioi_query_done_fn on_query_done;
@@ -171,6 +190,7 @@ static eioi_query_done_fn on_query_done;
 static eio_err *refresh_channel(struct eioi_dns *self) {
     struct eioi_snapshot *conf;
     struct eioi_channel_conf merged;
+    char host[HOST_NAME_MAX + 1];
     struct eioi_channel *channel;
     eio_err *err = eioi_file_cache_get(self->resolv_conf, eio_mono_clock_now(self->clock), &conf);
     if (err != NULL)
@@ -179,7 +199,8 @@ static eio_err *refresh_channel(struct eioi_dns *self) {
         eioi_snapshot_unref(conf);
         return NULL;
     }
-    merge_conf(&self->opts, EIOI_CONTAINER_OF(conf, struct eioi_resolv_conf, snapshot), &merged);
+    merge_conf(&self->opts, EIOI_CONTAINER_OF(conf, struct eioi_resolv_conf, snapshot), host,
+               &merged);
     err = eioi_channel_create(self->sw, self->clock, &merged, on_query_done, self, &channel);
     if (err != NULL) {
         eioi_snapshot_unref(conf);

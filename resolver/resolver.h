@@ -46,14 +46,14 @@ struct eio_resolver_opts {
     const char *resolv_conf_path; /**< NULL: "/etc/resolv.conf" */
     const char *hosts_path;       /**< NULL: "/etc/hosts" */
     const char *services_path;    /**< NULL: "/etc/services" */
-    const char *const *search;    /**< domains to try a short name in; NULL: resolv.conf's */
-    size_t search_count;          /**< how many; 0: resolv.conf's */
-    bool no_search;               /**< names are asked as they are, whatever resolv.conf says */
-    bool rotate;                  /**< takes the servers in turn; false: as resolv.conf says */
-    bool use_tcp;                 /**< asks over TCP from the start; false: as resolv.conf says */
-    unsigned ndots;     /**< dots from which a name is asked as it is first; 0: resolv.conf's */
-    unsigned tries;     /**< rounds through the servers, at most 10; 0: resolv.conf's, else 2 */
-    int64_t timeout_ns; /**< of one try, doubled each round; 0: resolv.conf's, else 5 s */
+    const char *const *search;    /**< domains to try a short name in; NULL: see `search_count` */
+    size_t search_count; /**< how many; 0: resolv.conf's, else the domain of this machine's name */
+    bool no_search;      /**< names are asked as they are, whatever resolv.conf says */
+    bool rotate;         /**< takes the servers in turn; false: as resolv.conf says */
+    bool use_tcp;        /**< asks over TCP from the start; false: as resolv.conf says */
+    unsigned ndots;      /**< dots from which a name is asked as it is first; 0: resolv.conf's */
+    unsigned tries;      /**< rounds through the servers, at most 10; 0: resolv.conf's, else 2 */
+    int64_t timeout_ns;  /**< of one try, doubled each round; 0: resolv.conf's, else 5 s */
 };
 
 /**

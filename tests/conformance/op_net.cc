@@ -277,6 +277,7 @@ class LookupOp : public Op {
         opts.servers = &server;
         opts.server_count = 1;
         opts.resolv_conf_path = opts.hosts_path = opts.services_path = "/dev/null";
+        opts.no_search = true;
         opts.timeout_ns = 60 * EIO_SECOND;
         opts.tries = 1;
         eio_resolver *resolver;

@@ -183,6 +183,7 @@ eio_err *Body(void *arg, eio_switch *sw) {
     opts.server_count = 1;
     opts.hosts_path = opts.services_path = opts.resolv_conf_path = "/dev/null";
     opts.no_search = true;
+    opts.no_search = true;
     opts.use_tcp = self->tcp != nullptr && (mode & 2) != 0;
     opts.tries = 1;
     opts.timeout_ns = EIO_SECOND; // for what the server has swallowed by mistake

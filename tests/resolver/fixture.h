@@ -174,7 +174,7 @@ inline void RunInChild(const std::function<int()> &child) {
 /// Enters a namespace with a loopback that is up, where files can be mounted; false when it can't
 /// be had.
 inline bool EnterNamespace() {
-    const int what = CLONE_NEWNS | CLONE_NEWNET;
+    const int what = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWUTS;
     if (unshare(what) != 0 && unshare(CLONE_NEWUSER | what) != 0)
         return false;
     if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
@@ -197,7 +197,7 @@ class ResolverTest : public RealTest {
         RealTest::SetUp();
         hosts_ = folder_.Write("hosts", kHosts);
         services_ = folder_.Write("services", kServices);
-        resolv_conf_ = folder_.Write("resolv.conf", "nameserver 127.0.0.1\n");
+        resolv_conf_ = folder_.Write("resolv.conf", "nameserver 127.0.0.1\nsearch .\n");
     }
 
     /// Options with the test's files and these servers. Time-outs are long enough for a busy

@@ -10,6 +10,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/mount.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <map>
@@ -207,10 +208,10 @@ std::string NameByLibc(const char *text) {
 }
 
 /// Puts our files in the place of the machine's, for this namespace.
-bool MountFiles(Folder &folder) {
+bool MountFiles(Folder &folder, const char *resolv_conf) {
     const std::map<std::string, std::string> files = {{"hosts", kFileHosts},
                                                       {"services", kFileServices},
-                                                      {"resolv.conf", kFileResolvConf},
+                                                      {"resolv.conf", resolv_conf},
                                                       {"nsswitch.conf", kFileNsswitch}};
     for (const auto &[name, text] : files)
         if (mount(folder.Write(name, text).c_str(), ("/etc/" + name).c_str(), nullptr, MS_BIND,
@@ -239,11 +240,31 @@ EIO_ON_REAL_BACKENDS(LibcTest);
 TEST_P(LibcTest, WeAnswerAsTheCLibraryDoes) {
     RunInChild([] {
         Folder folder;
-        if (!EnterNamespace() || !MountFiles(folder))
+        if (!EnterNamespace() || !MountFiles(folder, kFileResolvConf))
             return static_cast<int>(kNoNamespace);
         DnsServer server(Answer, 53);
         EXPECT_OK(EvalOn(GetParam(), [](eio_switch *, const eio_env *env) -> eio_err * {
             CompareAll(&env->net->net); // the system's files, which are ours here
+            return nullptr;
+        }));
+        return 0;
+    });
+}
+
+TEST_P(LibcTest, WithoutASearchListTheDomainOfTheMachinesNameIsSearched) {
+    RunInChild([] {
+        Folder folder;
+        const char machine[] = "box.search.test";
+        if (!EnterNamespace() ||
+            !MountFiles(folder, "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n") ||
+            sethostname(machine, sizeof machine - 1) != 0)
+            return static_cast<int>(kNoNamespace);
+        DnsServer server(Answer, 53);
+        EXPECT_OK(EvalOn(GetParam(), [](eio_switch *, const eio_env *env) -> eio_err * {
+            eio_net *net = &env->net->net;
+            EXPECT_EQ(ByLibc("short", "80"), "tcp:10.1.0.5:80 udp:10.1.0.5:80");
+            EXPECT_EQ(ByUs(net, "short", "80"), ByLibc("short", "80"));
+            EXPECT_EQ(ByUs(net, "missing", "80"), ByLibc("missing", "80"));
             return nullptr;
         }));
         return 0;
