@@ -309,6 +309,41 @@ TEST_F(RemoteTest, ALoopOutlivesThePokeThatWokeIt) {
     EXPECT_EQ(too_early, 0);
 }
 
+// A wake-up costs a system call only when the other side sleeps, which this one never does.
+TEST_F(RemoteTest, ALoopThatIsAwakeIsNotPoked) {
+    Promises promises(kRounds, 2);
+    TestLoop loop;
+    loop.ExpectPokes();
+    std::atomic<size_t> pokes{0};
+    loop.on_poke = [&] { pokes++; };
+    std::atomic<bool> started{false};
+    std::thread waker([&] {
+        while (!started)
+            std::this_thread::yield();
+        for (size_t i = 0; i < kRounds; i++)
+            eio_promise_resolve(promises.Resolver(i), nullptr);
+    });
+    bool done = false;
+    EXPECT_OK(loop.Run([&] {
+        return Both(
+            [&]() -> eio_err * {
+                while (!done) {
+                    EIO_TRY(eio_fiber_yield());
+                    started = true;
+                }
+                return nullptr;
+            },
+            [&]() -> eio_err * {
+                for (size_t i = 0; i < kRounds; i++)
+                    EIO_TRY(eio_promise_await(promises[i], nullptr));
+                done = true;
+                return nullptr;
+            });
+    }));
+    waker.join();
+    EXPECT_EQ(pokes, 0u);
+}
+
 TEST_F(RemoteTest, AnyWakeFindsTheRightWay) {
     Mailbox mailbox;
     std::thread waker([&] {
