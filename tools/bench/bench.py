@@ -5,14 +5,12 @@ bench.py [ROW...]: measures these rows (shell patterns), or without one all that
 """
 
 import argparse
-import atexit
 import fnmatch
 import json
 import os
-import shutil
 import signal
 import sys
-import tempfile
+import threading
 import time
 
 # Not resolved: the programs are beside the links through which Bazel runs this file.
@@ -85,8 +83,16 @@ def written(arguments):
     return words + arguments.rows
 
 
-def stop(signum, _frame):
-    raise KeyboardInterrupt(signum)
+def interrupt_at_end_of_input():
+    """Interrupts this process as Ctrl-C would, when the one outside says so."""
+
+    def wait():
+        while os.read(0, 1):
+            pass
+        os.kill(os.getpid(), signal.SIGINT)
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def write_json(path, described, results):
@@ -143,9 +149,7 @@ def main():
             peers.build(HERE)
         return isolation.run_isolated([sys.executable, os.path.abspath(__file__)] + sys.argv[1:])
 
-    signal.signal(signal.SIGTERM, stop)
-    scratch = tempfile.mkdtemp(prefix="eio-bench.")
-    atexit.register(shutil.rmtree, scratch, ignore_errors=True)
+    interrupt_at_end_of_input()
     notes = isolation.set_up()
     described = machine.describe()
     described["size"] = arguments.size
@@ -159,7 +163,7 @@ def main():
         print("note       " + note)
     print(flush=True)
     described["notes"] = notes
-    context = Context(ROOT, scratch, chosen_size(arguments), peers.found(HERE), NICENESS)
+    context = Context(ROOT, os.environ[isolation.SCRATCH], chosen_size(arguments), peers.found(HERE), NICENESS)
     results, failed, interrupted = measure(chosen_rows(arguments), context)
     path = arguments.json or os.path.join(peers.cache_folder(), "last.json")
     write_json(path, described, results)

@@ -29,9 +29,17 @@ def tool():
     return shutil.which("gnuplot")
 
 
-def _draw(script):
+def _draw(path, script):
+    """Draws to `path`; what went wrong."""
     done = subprocess.run([tool()], input=script, capture_output=True, text=True, check=False)
-    return done.stderr.strip() if done.returncode != 0 else None
+    if done.returncode != 0:
+        return done.stderr.strip()
+    # Lines end in spaces as it comes out, which nothing that is committed may.
+    with open(path, encoding="utf-8") as file:
+        lines = [line.rstrip() for line in file]
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+    return None
 
 
 def bars_script(path, title, unit, bars):
@@ -96,11 +104,11 @@ def draw(result, folder):
     bars, unit = _bars_of(result)
     lines = _lines_of(result)
     if result.charts:
-        error = _draw(lines_script(path, result.title, "connections", "us", result.charts))
+        error = _draw(path, lines_script(path, result.title, "connections", "us", result.charts))
     elif bars:
-        error = _draw(bars_script(path, result.title, unit, bars))
+        error = _draw(path, bars_script(path, result.title, unit, bars))
     elif lines:
-        error = _draw(lines_script(path, result.title, "fibers, timers, capacity", "ns", lines))
+        error = _draw(path, lines_script(path, result.title, "fibers, timers, capacity", "ns", lines))
     else:
         return [], None
     return ([], error) if error else ([os.path.basename(path)], None)

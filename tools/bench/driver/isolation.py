@@ -11,10 +11,14 @@ import signal
 import socket
 import struct
 import subprocess
-import sys
+import tempfile
 import time
 
 MARK = "EIO_BENCH_ISOLATED"
+SCRATCH = "EIO_BENCH_SCRATCH"
+
+# Seconds: what an interrupted run has to say what it has measured.
+LAST_SECONDS = 10
 
 _SIOCGIFFLAGS = 0x8913
 _SIOCSIFFLAGS = 0x8914
@@ -41,25 +45,46 @@ def _unshare_command():
     return command if tried.returncode == 0 else None
 
 
+class _Ended(BaseException):
+    """A signal says that this process is to end."""
+
+    def __init__(self, signum):
+        super().__init__(signum)
+        self.signum = signum
+
+
+def _raise_ended(signum, _frame):
+    raise _Ended(signum)
+
+
 def run_isolated(argv):
-    """Runs argv in namespaces where that is allowed; its exit status. Ends it when this process is ended."""
+    """Runs argv in namespaces where that is allowed; its exit status. What it leaves behind is removed here, since
+    it may be killed itself."""
     command = _unshare_command()
+    scratch = tempfile.mkdtemp(prefix="eio-bench.")
     env = dict(os.environ)
     env[MARK] = "yes" if command else "no"
-    child = subprocess.Popen((command or []) + argv, env=env)
-
-    def end(signum, _frame):
-        # The terminal has sent its signal to the child, too: it is to say what it has so far.
-        deadline = time.monotonic() + (5 if signum == signal.SIGINT else 0)
-        while child.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.05)
+    env[SCRATCH] = scratch
+    # A group of its own: it hears of signals from here only, and once.
+    child = subprocess.Popen((command or []) + argv, env=env, start_new_session=True, stdin=subprocess.PIPE)
+    signal.signal(signal.SIGINT, _raise_ended)
+    signal.signal(signal.SIGTERM, _raise_ended)
+    try:
+        return child.wait()
+    except _Ended as ended:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        # The end of its input is its signal: in between there is a process that passes none on.
+        child.stdin.close()
+        try:
+            child.wait(LAST_SECONDS)
+        except subprocess.TimeoutExpired:
+            pass
+        return 128 + ended.signum
+    finally:
         child.kill()
         child.wait()
-        sys.exit(128 + signum)
-
-    signal.signal(signal.SIGINT, end)
-    signal.signal(signal.SIGTERM, end)
-    return child.wait()
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def isolated():

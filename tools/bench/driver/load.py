@@ -20,6 +20,13 @@ START_SECONDS = 10
 OPEN_SECONDS = 60
 EXTRA_SECONDS = 20
 
+# Seconds of a window, and of warming up before it, for each connection.
+PIECE_SECONDS_EACH = 1e-4
+WARM_SECONDS_EACH = 2e-5
+
+# Across two processors nothing is judged by less than tens of percents, so that rounds are no longer than this.
+MOST_CROSS_SECONDS = 0.5
+
 # From this share of its processor on, the client may be what limits a rate.
 CLIENT_BOUND = 0.9
 
@@ -34,7 +41,8 @@ REQUESTS = Measure("server CPU us/req", 1, "req/s", 1)
 CONNECTIONS = Measure("server CPU us/conn", 1, "conn/s", 1)
 BYTES = Measure("proxy CPU s/GB", 1e3, "GB/s", 1e-9)
 
-# Kinds: what ratios are taken to (the best of them), a second instance of the first of those, eio, others.
+# Kinds: what ratios are taken to (the best of them), others by hand that aren't candidates (a second instance of the
+# first of those), eio, peers.
 LIMIT, AGAIN, EIO, PEER = "limit", "again", "eio", "peer"
 
 
@@ -176,6 +184,12 @@ def _start(context, pairs, transport, mode, options, cpu):
             pair.fail(failure)
 
 
+def sized(size, conns):
+    """Windows long enough that a connection's turn comes several times in each."""
+    piece = min(size.seconds, max(size.piece_seconds, conns * PIECE_SECONDS_EACH))
+    return size._replace(piece_seconds=piece, warm_seconds=max(size.warm_seconds, conns * WARM_SECONDS_EACH))
+
+
 def _one_round(context, pairs, size):
     pieces = max(1, math.ceil(size.seconds / size.piece_seconds - 1e-9))
     windows = {id(pair): [] for pair in pairs}
@@ -226,9 +240,10 @@ class LoadRow:
             options = dict(self._options)
             if context.size.name == "shortest":
                 options["check"] = 1
+            size = sized(context.size, options.get("conns", 1))
             _start(context, pairs, self._transport, self._mode, options, context.server_cpu)
-            for _ in range(context.size.rounds):
-                _one_round(context, pairs, context.size)
+            for _ in range(size.rounds):
+                _one_round(context, pairs, size)
             if context.size.cross_rounds and context.server_cpu != context.client_cpu:
                 crossed = self._cross(context, pairs, options)
         finally:
@@ -247,9 +262,11 @@ class LoadRow:
             other.server, pair.server, pair.client = pair.server, None, None
             crossed.append(other)
         _start(context, crossed, self._transport, self._mode, options, context.client_cpu)
-        for _ in range(context.size.cross_rounds):
+        size = context.size._replace(seconds=min(context.size.seconds, MOST_CROSS_SECONDS))
+        size = sized(size, options.get("conns", 1))
+        for _ in range(size.cross_rounds):
             before = place(context)
-            _one_round(context, crossed, context.size)
+            _one_round(context, crossed, size)
             for pair in crossed:
                 if pair.rounds[-1]:
                     pair.rounds[-1]["place"] = before
@@ -293,8 +310,44 @@ class LoadRow:
                 result.notes.append("%s failed later on: %s" % (name, pair.failure))
             if data["lost"]:
                 result.notes.append("%s: %d lost and begun again" % (name, data["lost"]))
+        if context.size.name != "shortest":
+            self._note_standing(result, pairs)
+            self._note_cross(result, crossed)
         self._note_places(result, crossed)
         return result
+
+    @staticmethod
+    def _note_standing(result, pairs):
+        peers = [pair for pair in pairs if pair.competitor.kind == PEER]
+        for pair in pairs:
+            if pair.competitor.kind != EIO:
+                continue
+            ratios = {peer.competitor.name: stats.ratio(peer.values("cpu_us"), pair.values("cpu_us")) for peer in peers}
+            text = report.standing({name: ratio for name, ratio in ratios.items() if ratio})
+            if text:
+                result.notes.append("%s: %s" % (pair.competitor.name, text))
+
+    def _note_cross(self, result, crossed):
+        """Rates to the best limit's, latencies to the best of all others'."""
+        others = [pair for pair in crossed.values() if pair.competitor.kind in (LIMIT, PEER)]
+        fastest = self._limit(others, "rate", max)
+        for pair in crossed.values():
+            if pair.competitor.kind != EIO or fastest is None:
+                continue
+            parts = [("rate", fastest)]
+            if self._mode != "bulk":
+                parts += [
+                    (key, min(others, key=lambda other, key=key: stats.median(other.figures(key) or [float("inf")])))
+                    for key in ("p50", "p99")
+                ]
+            told = []
+            for key, best in parts:
+                to_best = stats.ratio(pair.values(key), best.values(key))
+                if to_best:
+                    told.append("%s %s of '%s'" % (key, report.ratio(to_best), best.competitor.name))
+                    result.data[pair.competitor.name].setdefault("cross", {})[key + "_ratio"] = to_best
+            if told:
+                result.notes.append("%s, two cores: %s" % (pair.competitor.name, ", ".join(told)))
 
     def _cells(self, context, pair, limit, fastest):
         name = pair.competitor.name

@@ -32,6 +32,15 @@ def verdict(values, bar, at_least=False):
     return "%s %.2f: %s" % (">=" if at_least else "<=", bar, "met" if kept else "NOT MET")
 
 
+def standing(ratios):
+    """Who is ahead: `ratios` are of another's cost to ours, by name. Equal is whose interval holds 1."""
+    groups = {"ahead of": [], "equal to": [], "behind": []}
+    for name, values in ratios.items():
+        key = "ahead of" if values.low > 1 else "behind" if values.high < 1 else "equal to"
+        groups[key].append(name)
+    return "; ".join("%s %s" % (key, ", ".join(names)) for key, names in groups.items() if names)
+
+
 def text_table(result):
     """The table in columns of equal width."""
     rows = [result.columns] + result.lines

@@ -30,6 +30,19 @@ class VerdictTest(unittest.TestCase):
         self.assertEqual(report.verdict(stats.Spread(1, 1, 1), None), "")
 
 
+class StandingTest(unittest.TestCase):
+    def test_is_equal_where_the_interval_holds_one(self):
+        ratios = {
+            "slow": stats.Spread(1.5, 1.4, 1.6),
+            "same": stats.Spread(1.02, 0.99, 1.05),
+            "fast": stats.Spread(0.8, 0.7, 0.9),
+        }
+        self.assertEqual(report.standing(ratios), "ahead of slow; equal to same; behind fast")
+
+    def test_of_nobody_is_empty(self):
+        self.assertEqual(report.standing({}), "")
+
+
 def example():
     result = Result("echo", "there and back", ["", "cost", "rate"])
     result.add("limit", ["1.00", "1,000,000"], {})

@@ -61,6 +61,11 @@ EPOLLS = [
 
 
 TCP = RAW + [EIO_EXAMPLE] + EIO_LOOPS + PEERS
+# A connection that waits for one answer after the other: looking for it instead of sleeping, for a while.
+SPINNING = [
+    Competitor("io_uring, multishot, spin 50 us", AGAIN, _built(URING, "spin=50")),
+    Competitor("eio, copy, spin 50 us", EIO, _eio("copy", "spin=50"), {"EIO_BACKEND": "uring"}),
+]
 UNIX = RAW + [EIO_COPY] + EIO_LOOPS + PEERS
 CHURN = RAW[:2] + [EIO_EXAMPLE] + PEERS
 DATAGRAMS = [
@@ -110,7 +115,8 @@ def rows():
         for conns in (1, 50, 500, 5000):
             # The bars are where the limit's cost doesn't depend on one wake-up or on the cache.
             bars = _bars(size) if (SIZE_NAMES[size], conns) in BARRED else None
-            made.append(_echo("echo", "TCP echo", TCP, "tcp", size, conns, bars, SHORT))
+            competitors = TCP + SPINNING if conns == 1 else TCP
+            made.append(_echo("echo", "TCP echo", competitors, "tcp", size, conns, bars, SHORT))
     for size, conns in ((64, 50), (16384, 50)):
         made.append(_echo("unix", "Unix stream echo", UNIX, "unix", size, conns, None, {("64", 50)}))
     for size, conns in ((64, 1), (64, 50)):
