@@ -14,6 +14,7 @@
 
 #include <string.h>
 
+#include "fiber/base/canary.h"
 #include "fiber/impl.h"
 
 void eioi_cancel_open(struct eio_cancel *cc, bool protect) {
@@ -52,7 +53,7 @@ static struct eio_cancel *next_child(struct eio_cancel *cc, struct eio_cancel *a
     struct eioi_list *it = after == NULL ? cc->children.next : after->sibling.next;
     for (; it != &cc->children; it = it->next) {
         struct eio_cancel *child = EIOI_CONTAINER_OF(it, struct eio_cancel, sibling);
-        if (!child->protect && child->reason == NULL)
+        if ((!child->protect || EIOI_CANARY(skip_protect)) && child->reason == NULL)
             return child;
     }
     return NULL;
@@ -89,7 +90,7 @@ static void cancel_waits(struct eio_cancel *cc, eio_err *reason) {
     EIOI_LIST_EACH (it, &cc->fibers) {
         __builtin_prefetch(it_next);
         struct eioi_waiter *w = EIOI_CONTAINER_OF(it, struct eioi_fiber, cc_node)->waiter;
-        if (w == NULL || w->cancel == NULL)
+        if (w == NULL || w->cancel == NULL || EIOI_CANARY(drop_cancel))
             continue;
         eioi_waiter_cancel_fn *cancel = w->cancel;
         w->cancel = NULL;

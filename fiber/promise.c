@@ -9,6 +9,7 @@
 #include "eio/promise.h"
 
 #include "fiber/base/alloc.h"
+#include "fiber/base/canary.h"
 #include "fiber/base/spin.h"
 #include "fiber/impl.h"
 
@@ -78,7 +79,7 @@ static bool try_settle(eio_promise *self, void *value, eio_err *err) {
     self->value = value;
     self->err = err;
     for (struct eioi_list *node; (node = eioi_list_pop_head(&self->waiters)) != NULL;)
-        eioi_list_push_tail(&woken, node);
+        eioi_list_push_tail(EIOI_CANARY(resolve_order) ? woken.next : &woken, node);
     atomic_store_explicit(&self->resolved, true, memory_order_release);
     eioi_spin_unlock(&self->lock);
     // A woken fiber of another domain may give up its reference before this returns: `self` isn't

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "eio/trace.h"
+#include "fiber/base/canary.h"
 #include "fiber/base/fault.h"
 #include "fiber/impl.h"
 
@@ -81,7 +82,7 @@ static void fire_due_timers(struct eioi_sched *s) {
     struct eioi_heap_node *min = eioi_heap_min(&s->timers);
     if (min == NULL)
         return;
-    int64_t now = s->ops->now(s->backend);
+    int64_t now = s->ops->now(s->backend) + (EIOI_CANARY(timer_early) ? 1 : 0);
     for (; min != NULL && min->key <= now; min = eioi_heap_min(&s->timers)) {
         struct eioi_timer *timer = EIOI_CONTAINER_OF(min, struct eioi_timer, node);
         eioi_heap_remove(&s->timers, min);
@@ -456,7 +457,7 @@ eio_err *eioi_fiber_start(struct eio_cancel *cc, eio_fiber_fn *fn, const void *a
     eioi_context_init(&f->context, top);
     struct eioi_fiber *parent = s->current;
     if (parent != &s->thread)
-        eioi_run_push_head(s, parent);
+        EIOI_CANARY(fork_to_tail) ? eioi_run_push_tail(s, parent) : eioi_run_push_head(s, parent);
     switch_to(s, parent, f, false);
     return NULL;
 }

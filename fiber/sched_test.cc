@@ -521,6 +521,32 @@ TEST_F(SchedTest, TimersFireInTheOrderOfTheirDeadlinesThenOfTheirArrival) {
     )");
 }
 
+TEST_F(SchedTest, ATimerFiresWhenItsTimeHasComeAndNotATickEarlier) {
+    TestLoop loop;
+    bool slept = false;
+    auto look_again = [] {
+        for (int i = 0; i < 300; i++) // more than lie between two looks at the time
+            EXPECT_OK(eio_fiber_yield());
+    };
+    EXPECT_OK(loop.Run([&]() -> eio_err * {
+        return Both(
+            [&]() -> eio_err * {
+                EIO_TRY(eioi_sleep_until(10));
+                slept = true;
+                return nullptr;
+            },
+            [&]() -> eio_err * {
+                loop.now = 9;
+                look_again();
+                EXPECT_FALSE(slept);
+                loop.now = 10;
+                look_again();
+                EXPECT_TRUE(slept);
+                return nullptr;
+            });
+    }));
+}
+
 TEST_F(SchedTest, ACancelledSleepLeavesNoTimer) {
     TestLoop loop;
     EXPECT_OK(loop.Run([&]() -> eio_err * {

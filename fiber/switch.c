@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "fiber/base/alloc.h"
+#include "fiber/base/canary.h"
 #include "fiber/switch_impl.h"
 
 enum { CHUNK_MIN = 1024, CHUNK_MAX = 64 * 1024, ALIGN = 16 };
@@ -53,7 +54,8 @@ void eio_switch_fail(eio_switch *sw, eio_err *err) {
     eioi_switch_assert_usable(sw);
     EIO_ASSERT(err != NULL, "a switch can't fail with NULL");
     eio_err *reason = eio_err_ref(err);
-    sw->err = eio_err_combine(sw->err, err);
+    sw->err =
+        EIOI_CANARY(first_error) ? eio_err_combine(err, sw->err) : eio_err_combine(sw->err, err);
     eio_cancel_cancel(&sw->cc, reason);
 }
 
@@ -74,10 +76,10 @@ void eio_switch_attach(eio_switch *sw, eio_hook *hook, eio_hook_fn *fn) {
     EIO_ASSERT(hook->sw == NULL, "the hook is attached already");
     hook->fn = fn;
     hook->sw = sw;
-    hook->prev = &sw->hooks;
-    hook->next = sw->hooks.next;
+    hook->prev = EIOI_CANARY(hook_order) ? sw->hooks.prev : &sw->hooks;
+    hook->next = hook->prev->next;
     hook->next->prev = hook;
-    sw->hooks.next = hook;
+    hook->prev->next = hook;
 }
 
 void eio_hook_remove(eio_hook *hook) {
@@ -166,6 +168,8 @@ static eio_err *run(eio_switch_fn *fn, void *arg, bool protect) {
     eioi_switch_dec(&sw);
     if (err != NULL)
         eio_switch_fail(&sw, err);
+    if (EIOI_CANARY(free_early))
+        free_memory(&sw);
     do {
         wait_for_fibers(&sw);
         run_hooks(&sw);

@@ -22,6 +22,7 @@
 
 #include "fiber/base/alloc.h"
 #include "fiber/base/assert.h"
+#include "fiber/base/canary.h"
 #include "flow/flow_pi.h"
 
 enum { FIRST_CAP = 4096 };
@@ -153,6 +154,8 @@ static eio_err *lengthen(eio_buf_read *self, size_t need) {
         eio_buf room = eio_buf_of(self->bytes + self->end, self->cap - self->end);
         EIO_TRY(note_end(self, eio_source_single_read(self->from, room, &got)));
         self->end += got;
+        if (EIOI_CANARY(swallow_byte) && got > 3)
+            self->end--;
     }
     return NULL;
 }

@@ -27,6 +27,7 @@
 #include "eio/mem.h"
 #include "fiber/base/alloc.h"
 #include "fiber/base/assert.h"
+#include "fiber/base/canary.h"
 #include "flow/flow_pi.h"
 
 _Static_assert(sizeof(eio_slice) == sizeof(struct iovec), "arrays of slices go to the kernel");
@@ -233,6 +234,8 @@ eio_err *eio_sink_write(eio_sink *sink, eio_slice bytes) {
     while (bytes.len > 0) {
         size_t wrote;
         EIO_TRY(provider_write(sink, &bytes, 1, &wrote));
+        if (EIOI_CANARY(short_write))
+            wrote = bytes.len;
         bytes = eio_slice_drop(bytes, wrote);
     }
     return NULL;

@@ -12,6 +12,7 @@
 #include "backends/unix/low_level.h"
 #include "backends/unix/sockaddr.h"
 #include "fiber/base/alloc.h"
+#include "fiber/base/canary.h"
 
 static const struct eio_datagram_socket_ops unix_datagram_ops;
 
@@ -55,6 +56,8 @@ static eio_err *unix_recv(eio_datagram_socket *socket, eio_buf buf, struct eio_d
     struct eio_datagram_info info = {.len = 0};
     int32_t res = 0;
     EIO_TRY(eioi_io_perform(&io, &res));
+    if (EIOI_CANARY(empty_is_end) && res == 0)
+        return eio_err_const(&eio_err_end_of_file);
     info.len = (size_t)res;
     info.truncated = (msg.msg_flags & MSG_TRUNC) != 0;
     EIO_TRY(eioi_sockaddr_of_os(&storage, msg.msg_namelen, EIO_UDP, &info.from));

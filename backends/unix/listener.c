@@ -12,6 +12,7 @@
 #include "backends/unix/sockaddr.h"
 #include "backends/unix/unix_flow.h"
 #include "fiber/base/alloc.h"
+#include "fiber/base/canary.h"
 
 static const struct eio_listener_ops unix_listener_ops;
 
@@ -44,6 +45,8 @@ static eio_err *unix_accept(eio_listener *listener, eio_switch *sw, eio_stream_s
     EIO_TRY(eio_switch_check(sw));
     EIO_TRY(eioi_stream_new(EIOI_FD_SOCKET | (self->fd.flags & EIOI_FD_LINGER_CLOSE), &flow));
     eio_err *err = accept_number(&self->fd, out_peer == NULL ? NULL : &peer, &fd);
+    if (EIOI_CANARY(leak_accepted) && err == NULL)
+        err = eio_fiber_check();
     if (err != NULL) {
         eioi_stream_free(flow);
         return err;

@@ -33,6 +33,7 @@
 #include <errno.h>
 
 #include "fiber/base/assert.h"
+#include "fiber/base/canary.h"
 
 enum { AGAIN_AFTER_NS = 10 * 1000 * 1000 };
 
@@ -109,7 +110,8 @@ static void wait_to_cancel(struct eioi_op *self) {
 }
 
 void eioi_op_cancel(struct eioi_op *self) {
-    if (self->state == EIOI_OP_STARVED || self->state == EIOI_OP_HELD) {
+    if (self->state == EIOI_OP_STARVED || self->state == EIOI_OP_HELD ||
+        (EIOI_CANARY(cancel_is_over) && self->state == EIOI_OP_STARTED)) {
         eioi_list_unlink(&self->node);
         self->state = EIOI_OP_DONE;
         self->res = -ECANCELED;

@@ -22,6 +22,7 @@
 
 #include "fiber/base/alloc.h"
 #include "fiber/base/assert.h"
+#include "fiber/base/canary.h"
 #include "fiber/base/err_object.h"
 
 _Static_assert(_Alignof(eio_err_kind) >= 2, "bit 0 of a kind's address marks a constant");
@@ -359,7 +360,7 @@ static EIO_PRINTF(1, 0) struct eioi_err_step *step_format(const char *fmt, va_li
 }
 
 eio_err *eio_err_add_context(eio_err *err, const char *fmt, ...) {
-    if (!eio_err_is(err, &eio_err_io))
+    if (!eio_err_is(err, &eio_err_io) || EIOI_CANARY(lose_context))
         return err;
     // The arguments may belong to `err`: they are read before anything happens to it.
     va_list args;

@@ -14,6 +14,7 @@
 #include <stddef.h>
 
 #include "fiber/base/assert.h"
+#include "fiber/base/canary.h"
 
 static bool before(const struct eioi_heap_node *a, const struct eioi_heap_node *b) {
     return a->key != b->key ? a->key < b->key : a->seq < b->seq;
@@ -53,7 +54,8 @@ static struct eioi_heap_node *meld_all(struct eioi_heap_node *chain) {
         pairs = pair;
     }
     struct eioi_heap_node *all = NULL;
-    while (pairs != NULL)
+    while (pairs != NULL &&
+           !(EIOI_CANARY(heap_off_by_one) && pairs->sibling == NULL && all != NULL))
         all = meld(all, take_first(&pairs));
     return all;
 }

@@ -17,6 +17,8 @@
 
 #include "fiber/base/mpsc.h"
 
+#include "fiber/base/canary.h"
+
 static struct eioi_mpsc_node asleep_mark;
 #define ASLEEP (&asleep_mark)
 
@@ -26,7 +28,7 @@ bool eioi_mpsc_push(struct eioi_mpsc *self, struct eioi_mpsc_node *node) {
         node->next = head == ASLEEP ? NULL : head;
     while (!__atomic_compare_exchange_n(&self->head, &head, node, /* weak= */ true,
                                         __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
-    return head == ASLEEP;
+    return head == ASLEEP && !EIOI_CANARY(lose_wake_up);
 }
 
 struct eioi_mpsc_node *eioi_mpsc_take_all(struct eioi_mpsc *self) {

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "fiber/base/assert.h"
+#include "fiber/base/canary.h"
 #include "fiber/sync/waitq.h"
 
 const eio_err_kind eio_err_poisoned = {NULL, "Poisoned"};
@@ -108,9 +109,9 @@ eio_err *eio_mutex_use_rw(eio_mutex *self, eio_call_fn *fn, void *arg,
                           const struct eio_mutex_opts *opts) {
     EIO_TRY(eio_mutex_lock(self));
     eio_err *err = opts != NULL && opts->protect ? eio_cancel_protect(fn, arg) : fn(arg);
-    if (err == NULL) {
+    if (err == NULL || EIOI_CANARY(forget_poison)) {
         eio_mutex_unlock(self);
-        return NULL;
+        return err;
     }
     poison(self, err);
     return err;

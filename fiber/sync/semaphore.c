@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "fiber/base/assert.h"
+#include "fiber/base/canary.h"
 #include "fiber/sync/waitq.h"
 
 struct eio_semaphore {
@@ -65,7 +66,7 @@ void eio_semaphore_release(eio_semaphore *self) {
     eioi_spin_lock(&self->lock);
     struct eioi_parked *next = eioi_waitq_pop(&self->waiters);
     bool full = self->count == SIZE_MAX;
-    if (next == NULL && !full)
+    if (next == NULL && !full && !EIOI_CANARY(lose_slot))
         self->count++;
     eioi_spin_unlock(&self->lock);
     EIO_ASSERT(!full, "a semaphore was released more often than it can count");

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "fiber/base/assert.h"
+#include "fiber/base/canary.h"
 #include "fiber/sync/waitq.h"
 
 struct eio_stream {
@@ -60,6 +61,8 @@ eio_err *eio_stream_create(eio_switch *sw, size_t capacity, eio_stream **out) {
 /** Puts `item` at the end of the ring, which has room. Under the lock. */
 static void ring_push(eio_stream *self, void *item) {
     size_t at = self->first + self->length++;
+    if (EIOI_CANARY(stream_wrap) && at == self->capacity)
+        at++;
     self->ring[at < self->capacity ? at : at - self->capacity] = item;
 }
 
