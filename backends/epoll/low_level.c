@@ -173,6 +173,7 @@ static eio_err *perform_in_share(struct op *op, int32_t *out_res) {
 static eio_err *perform(void *backend, struct eioi_io *io, int32_t *out_res) {
     struct op op = {.loop = backend, .io = io};
     op.inflight.on_close = op_on_close;
+    op.inflight.role = io->role;
     op.wait.waiter.woken = true;
     op.retry.waiter = &op.wait.waiter;
     EIO_TRY(eio_fiber_check());

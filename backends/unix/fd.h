@@ -37,15 +37,18 @@ EIO_API eio_fd *eio_fd_of_datagram(eio_datagram_socket *socket);
 /** Uses a raw descriptor. */
 typedef eio_err *eio_fd_use_fn(void *arg, int fd);
 /**
- * Runs `fn(arg, fd)` with the descriptor held open meanwhile.
+ * Runs `fn(arg, fd)` with the descriptor held open meanwhile. The loop receives nothing ahead on it
+ * until `fn` has returned; what it has received before is read from the flow, not from `fd`.
  *
- * Suspends:  as `fn` does.
+ * Suspends:  until a receive ahead has ended; then as `fn` does.
  * Errors:    those of `fn`; `eio_err_closed` `OP: file descriptor used after calling close!`.
  */
 EIO_API EIO_MUST_USE eio_err *eio_fd_use(eio_fd *self, const char *op, eio_fd_use_fn *fn,
                                          void *arg);
 /**
- * Takes the descriptor out: waits until nobody uses it, and hands it over. The flow is closed then.
+ * Takes the descriptor out: waits until nobody uses it, and hands it over. The flow is closed then,
+ * but for bytes that had been received ahead: those are still read from it, before `eio_err_closed`,
+ * until it is closed in so many words.
  *
  * Suspends:  until operations under way have ended; that wait can't be cancelled.
  * Errors:    `eio_err_closed`.

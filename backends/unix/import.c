@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "backends/unix/datagram.h"
@@ -46,11 +47,25 @@ static eio_err *prepare(int fd, const struct eio_import_opts *opts, unsigned *ou
     return NULL;
 }
 
+/** Adds EIOI_FD_AHEAD where bytes may be received ahead: from a stream that becomes ours. */
+static eio_err *consider_ahead(int fd, unsigned *flags) {
+    int type = 0;
+    socklen_t len = sizeof type;
+    if ((*flags & (EIOI_FD_SOCKET | EIOI_FD_KEEP_OPEN)) != EIOI_FD_SOCKET)
+        return NULL;
+    if (EIOI_SYS(getsockopt, getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len)) != 0)
+        return eioi_err_of_errno(errno, "getsockopt");
+    if (type == SOCK_STREAM)
+        *flags |= EIOI_FD_AHEAD;
+    return NULL;
+}
+
 eio_err *eio_import_stream(eio_switch *sw, int fd, const struct eio_import_opts *opts,
                            eio_stream_socket **out) {
     struct eioi_stream *flow;
     unsigned flags;
     EIO_TRY(prepare(fd, opts, &flags));
+    EIO_TRY(consider_ahead(fd, &flags));
     EIO_TRY(eioi_stream_new(flags, &flow));
     eioi_stream_open(flow, sw, fd);
     *out = &flow->flow.socket;

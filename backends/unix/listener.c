@@ -43,7 +43,8 @@ static eio_err *unix_accept(eio_listener *listener, eio_switch *sw, eio_stream_s
     struct eioi_os_addr peer;
     int fd = -1;
     EIO_TRY(eio_switch_check(sw));
-    EIO_TRY(eioi_stream_new(EIOI_FD_SOCKET | (self->fd.flags & EIOI_FD_LINGER_CLOSE), &flow));
+    EIO_TRY(eioi_stream_new(
+        EIOI_FD_SOCKET | EIOI_FD_AHEAD | (self->fd.flags & EIOI_FD_LINGER_CLOSE), &flow));
     eio_err *err = accept_number(&self->fd, out_peer == NULL ? NULL : &peer, &fd);
     if (EIOI_CANARY(leak_accepted) && err == NULL)
         err = eio_fiber_check();

@@ -11,6 +11,8 @@
 // - else it suspends exactly once (also when a system call succeeds at the first try), and returns
 //   only after the kernel's last completion for it: buffers and records may be in the caller's
 //   frame;
+// - but a read or accept that finds what the descriptor's engine holds already returns at once; of
+//   many such in a row one yields, now and then;
 // - a result that arrives after a cancel or close is not lost: it is returned as a result;
 // - no result and the fiber cancelled: Cancelled. No result and the descriptor closed:
 //   eio_err_closed.
@@ -37,6 +39,7 @@ struct eioi_io {
     enum eioi_io_op op;
     eio_fd *fd;
     const char *name; // in errors: "readv", "writev", "recv_msg", "send_msg", "accept", "connect"
+    enum eioi_fd_role role; // on streams
     union {
         struct {
             const struct iovec *iov; // at most IOV_MAX, none empty
@@ -65,8 +68,8 @@ struct eioi_io_ops {
      */
     eio_err *(*perform)(void *backend, struct eioi_io *io, int32_t *out_res);
     /**
-     * Lends bytes that have arrived, in the backend's memory; NULL: not provided. As perform; 0
-     * bytes is the end.
+     * Lends bytes that have arrived on an EIOI_FD_AHEAD stream, in the backend's memory; NULL: not
+     * provided. As perform; 0 bytes is the end.
      */
     eio_err *(*lend)(void *backend, eio_fd *fd, eio_slice *out, int32_t *out_res);
     /** Ends the loan. */

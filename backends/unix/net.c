@@ -56,7 +56,7 @@ static eio_err *unix_connect(eio_net *net, eio_switch *sw, const eio_sockaddr *a
     int fd = -1;
     (void)net;
     EIO_TRY(eio_fiber_check());
-    EIO_TRY(eioi_stream_new(EIOI_FD_SOCKET | linger_of(addr), &flow));
+    EIO_TRY(eioi_stream_new(EIOI_FD_SOCKET | EIOI_FD_AHEAD | linger_of(addr), &flow));
     eio_err *err = eioi_socket_new(eioi_sockaddr_family(addr), SOCK_STREAM, &fd);
     if (err == NULL) {
         eioi_stream_open(flow, sw, fd);

@@ -118,6 +118,8 @@ static void carry_out(eio_fd *self, struct verdict v) {
         return;
     if (v.flags & EIOI_FD_STREAM)
         eioi_stream_fini(self);
+    if (self->engine != NULL)
+        self->engine->ops->orphan(self->engine);
     eioi_free(self);
 }
 
@@ -129,6 +131,23 @@ static void assert_home(const eio_fd *self, const char *op) {
                op);
 }
 
+static void begin_role(eio_fd *self, enum eioi_fd_role role) {
+    if (role == EIOI_FD_READS) {
+        EIO_ASSERT(!self->reading, "two fibers read one flow at a time");
+        self->reading = true;
+    } else if (role == EIOI_FD_WRITES) {
+        EIO_ASSERT(!self->writing, "two fibers write one flow at a time");
+        self->writing = true;
+    }
+}
+
+static void end_role(eio_fd *self, enum eioi_fd_role role) {
+    if (role == EIOI_FD_READS)
+        self->reading = false;
+    else if (role == EIOI_FD_WRITES)
+        self->writing = false;
+}
+
 static eio_err *take_share(eio_fd *self, const char *op, struct eioi_inflight *inflight,
                            int *out_fd) {
     assert_home(self, op);
@@ -136,10 +155,12 @@ static eio_err *take_share(eio_fd *self, const char *op, struct eioi_inflight *i
     bool closing = self->closing;
     if (!closing) {
         self->users++;
-        if (inflight != NULL)
+        if (inflight != NULL) {
+            begin_role(self, inflight->role);
             eioi_list_push_tail(&self->inflight, &inflight->node);
-        else
+        } else {
             *out_fd = self->fd;
+        }
     }
     fd_unlock(self);
     return closing ? eioi_err_closed(op) : NULL;
@@ -168,6 +189,7 @@ void eioi_fd_leave(eio_fd *self, struct eioi_inflight *inflight) {
         fd_lock(self);
     }
     eioi_list_unlink(&inflight->node);
+    end_role(self, inflight->role);
     EIO_ASSERT(self->users > 0, "an operation leaves a descriptor that it entered");
     self->users--;
     struct verdict v = judge(self);
@@ -235,10 +257,10 @@ void eioi_fd_close(eio_fd *self) {
         interrupt(self, &remote);
     fd_unlock(self);
     post_all(&remote);
+    if (self->engine != NULL)
+        self->engine->ops->close(self->engine);
     if (!first)
         return;
-    if (self->engine != NULL)
-        self->engine->close(self->engine);
     eioi_bound_path_remove(path);
     eioi_fd_unhold(self);
 }
@@ -272,7 +294,7 @@ eio_err *eio_fd_remove(eio_fd *self, int *out_fd) {
     self->users++; // ours, so that neither the number nor the struct goes meanwhile
     fd_unlock(self);
     if (self->engine != NULL)
-        self->engine->close(self->engine);
+        self->engine->ops->disarm(self->engine);
     eioi_bound_path_forget(path);
     if (wait)
         eio_err_drop(eioi_wait(&w, NULL));
@@ -291,7 +313,15 @@ eio_err *eio_fd_remove(eio_fd *self, int *out_fd) {
 eio_err *eio_fd_use(eio_fd *self, const char *op, eio_fd_use_fn *fn, void *arg) {
     int fd = -1;
     EIO_TRY(eioi_fd_hold(self, op, &fd));
+    if (self->flags & EIOI_FD_STREAM) {
+        EIO_ASSERT(self->raw_users < EIOI_FD_RAW_USERS_MAX, "%s: too many at once", op);
+        self->raw_users++;
+        if (self->engine != NULL)
+            self->engine->ops->await_disarmed(self->engine);
+    }
     eio_err *err = fn(arg, fd);
+    if (self->flags & EIOI_FD_STREAM)
+        self->raw_users--;
     eioi_fd_unhold(self);
     return err;
 }

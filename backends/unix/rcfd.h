@@ -30,7 +30,17 @@ enum eioi_fd_flags {
     EIOI_FD_REGULAR = 1 << 4,      // a regular file: reads and writes never wait
     EIOI_FD_BLOCKING = 1 << 5,     // must not get O_NONBLOCK (standard streams): epoll polls first
     EIOI_FD_STREAM = 1 << 6,       // part of a stream socket (struct eioi_stream)
+    EIOI_FD_AHEAD = 1 << 7,        // a connection of ours alone: bytes may be received ahead
 };
+
+/** What an operation does with a stream, which has one reader and one writer at a time. */
+enum eioi_fd_role {
+    EIOI_FD_ANY, // neither, or there may be many
+    EIOI_FD_READS,
+    EIOI_FD_WRITES,
+};
+
+enum { EIOI_FD_RAW_USERS_MAX = 63 };
 
 struct eioi_inflight;
 /**
@@ -48,19 +58,31 @@ struct eioi_inflight {
     struct eioi_list node;             // in eio_fd.inflight
     struct eioi_sched *sched;          // its domain
     eioi_inflight_close_fn *on_close;  // see above; set before eioi_fd_enter
+    enum eioi_fd_role role;            // set before eioi_fd_enter
     struct eioi_message close_message; // carries the close to another domain
     bool message_sent; // close_message is on its way; set under the descriptor's lock
     bool closed;       // the descriptor was closed under it: no result means eio_err_closed
 };
 
 struct eioi_bound_path;
+struct eioi_fd_engine;
+/** What a descriptor asks of its engine; all of it in the descriptor's domain. */
+struct eioi_fd_engine_ops {
+    /** The descriptor closes: what came and wasn't read is forgotten, what is armed ends soon. */
+    void (*close)(struct eioi_fd_engine *self);
+    /** Ends soon what is armed, without losing anything; its share comes back then. */
+    void (*disarm)(struct eioi_fd_engine *self);
+    /** As disarm, and suspends until the share has come back. */
+    void (*await_disarmed)(struct eioi_fd_engine *self);
+    /** The descriptor's memory goes. The engine frees its own when the kernel is done with it. */
+    void (*orphan)(struct eioi_fd_engine *self);
+};
 /**
- * What a backend keeps armed on a descriptor between calls. Its operations hold shares of their
- * own.
+ * What a backend keeps armed on a descriptor between calls, and what came of it that nobody has
+ * asked for yet. While something is armed it has a share.
  */
 struct eioi_fd_engine {
-    void (*close)(struct eioi_fd_engine
-                      *self); // the descriptor closes: end soon; called once, by its own domain
+    const struct eioi_fd_engine_ops *ops;
 };
 
 struct eio_fd {
@@ -75,10 +97,13 @@ struct eio_fd {
     bool orphan : 1;           // its owner is gone: the last share back frees it
     bool reading : 1;          // streams: a fiber reads
     bool writing : 1;          // streams: a fiber writes
+    bool drained : 1;          // streams: the last read took all there was
+    uint8_t reads : 2;         // streams: reads in a row that make receiving ahead worth while
+    uint8_t raw_users : 6;     // streams: those inside eio_fd_use; nothing is armed meanwhile
     uint32_t home;             // eioi_domain_id of the domain that made it; asserted unless SHARED
     struct eioi_list inflight; // operations that close can interrupt
     _Atomic uint64_t serial;   // epoll's: tells it from others that had its number; 0: none yet
-    struct eioi_fd_engine *engine; // what the backend keeps armed on it; NULL: nothing
+    struct eioi_fd_engine *engine; // the backend's; NULL: none yet
     union {
         struct eioi_bound_path *path; // until closing: the file to remove at close; NULL: none
         struct eioi_waiter *remover;  // while `removing`

@@ -25,8 +25,8 @@ eio_err *eio_socketpair_stream(eio_switch *sw, eio_stream_socket **out_a,
     struct eioi_stream *a = NULL;
     struct eioi_stream *b = NULL;
     int fds[2];
-    EIO_TRY(eioi_stream_new(EIOI_FD_SOCKET, &a));
-    eio_err *err = eioi_stream_new(EIOI_FD_SOCKET, &b);
+    EIO_TRY(eioi_stream_new(EIOI_FD_SOCKET | EIOI_FD_AHEAD, &a));
+    eio_err *err = eioi_stream_new(EIOI_FD_SOCKET | EIOI_FD_AHEAD, &b);
     if (err == NULL)
         err = make_pair(SOCK_STREAM, fds);
     if (err != NULL) {

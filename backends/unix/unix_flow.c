@@ -3,9 +3,7 @@
 // Theory. A shell goes through: new (no descriptor, no switch) -> open (attached) -> closed ->
 // freed. Close leaves the shell, so that late use is an error; the switch's end and `eio_flow_free`
 // free it. A fiber that is inside an operation meanwhile holds a share of the descriptor, and the
-// memory goes with the last share; so after an operation nothing of the flow may be touched but
-// through that share: `reading` and `writing` live in the eio_fd and are cleared before it is given
-// back.
+// memory goes with the last share; so after an operation nothing of the flow is touched.
 //
 // One reader and one writer at a time: the order of two readers' bytes would be nobody's intention.
 
@@ -45,29 +43,15 @@ static struct eioi_stream *of_sink(eio_sink *sink) {
     return of_flow(EIOI_CONTAINER_OF(sink, eio_flow, sink));
 }
 
-static eio_err *start_reading(eio_fd *fd) {
-    int number = -1;
-    EIO_TRY(eioi_fd_hold(fd, "readv", &number));
-    EIO_ASSERT(!fd->reading, "two fibers read one flow at a time");
-    fd->reading = true;
-    return NULL;
-}
-
-static void stop_reading(eio_fd *fd) {
-    fd->reading = false;
-    eioi_fd_unhold(fd);
-}
-
 static eio_err *unix_single_read(eio_source *source, eio_buf buf, size_t *out_got) {
-    eio_fd *fd = &of_source(source)->fd;
     struct iovec iov = {.iov_base = buf.base, .iov_len = buf.len};
-    struct eioi_io io = {
-        .op = EIOI_IO_READ, .fd = fd, .name = "readv", .rw = {.iov = &iov, .iov_count = 1}};
+    struct eioi_io io = {.op = EIOI_IO_READ,
+                         .fd = &of_source(source)->fd,
+                         .name = "readv",
+                         .role = EIOI_FD_READS,
+                         .rw = {.iov = &iov, .iov_count = 1}};
     int32_t res = 0;
-    EIO_TRY(start_reading(fd));
-    eio_err *err = eioi_io_perform(&io, &res);
-    stop_reading(fd);
-    EIO_TRY(err);
+    EIO_TRY(eioi_io_perform(&io, &res));
     if (res == 0)
         return eio_err_const(&eio_err_end_of_file);
     *out_got = (size_t)res;
@@ -75,15 +59,11 @@ static eio_err *unix_single_read(eio_source *source, eio_buf buf, size_t *out_go
 }
 
 static eio_err *unix_lend(eio_source *source, eio_slice *out) {
-    eio_fd *fd = &of_source(source)->fd;
     const struct eioi_io_ops *ops = NULL;
     eio_slice slice = {NULL, 0};
     int32_t res = 0;
     EIO_TRY(eioi_io_ops_current("readv", &ops));
-    EIO_TRY(start_reading(fd));
-    eio_err *err = ops->lend(eioi_backend(), fd, &slice, &res);
-    stop_reading(fd);
-    EIO_TRY(err);
+    EIO_TRY(ops->lend(eioi_backend(), &of_source(source)->fd, &slice, &res));
     if (res < 0)
         return eioi_err_of_errno(-res, "readv");
     if (slice.len == 0)
@@ -100,23 +80,16 @@ static void unix_release(eio_source *source, size_t used) {
 
 static eio_err *unix_single_write(eio_sink *sink, const eio_slice *slices, size_t n,
                                   size_t *out_wrote) {
-    eio_fd *fd = &of_sink(sink)->fd;
     struct eioi_io io = {
         .op = EIOI_IO_WRITE,
-        .fd = fd,
+        .fd = &of_sink(sink)->fd,
         .name = "writev",
+        .role = EIOI_FD_WRITES,
         .rw = {.iov = (const struct iovec *)(const void *)slices,
                .iov_count = n < IOV_MAX ? (int)n : IOV_MAX},
     };
     int32_t res = 0;
-    int number = -1;
-    EIO_TRY(eioi_fd_hold(fd, "writev", &number));
-    EIO_ASSERT(!fd->writing, "two fibers write one flow at a time");
-    fd->writing = true;
-    eio_err *err = eioi_io_perform(&io, &res);
-    fd->writing = false;
-    eioi_fd_unhold(fd);
-    EIO_TRY(err);
+    EIO_TRY(eioi_io_perform(&io, &res));
     *out_wrote = (size_t)res;
     return NULL;
 }
@@ -179,8 +152,8 @@ eio_err *eioi_stream_new(unsigned flags, struct eioi_stream **out) {
     eioi_fd_init(&self->fd, flags | EIOI_FD_STREAM);
     self->flow.fd = &self->fd;
     self->flow.socket.flow = (eio_flow){
-        .source.ops = ops->lend != NULL && (flags & EIOI_FD_SOCKET) ? &unix_lending_source_ops
-                                                                    : &unix_source_ops,
+        .source.ops = ops->lend != NULL && (flags & EIOI_FD_AHEAD) ? &unix_lending_source_ops
+                                                                   : &unix_source_ops,
         .sink.ops = &unix_sink_ops,
         .ops = &unix_flow_ops,
     };

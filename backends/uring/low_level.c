@@ -1,34 +1,28 @@
 // SPDX-License-Identifier: ISC
 
 // Theory. `perform` is: look whether the fiber is cancelled; take a share of the descriptor, so
-// that its number stays what it is; run the operation to its completion; give the share back; say
-// what came of it. A result that is one (not negative) is returned whatever happened meanwhile:
-// bytes were moved, or a connection was made. Without one, the reason for it is looked for where it
-// would be: the fiber's context, then the descriptor. A completion that has neither reason (a
-// signal in a worker thread, a descriptor whose owner made it O_NONBLOCK) is no answer, and the
-// operation is run again.
+// that its number stays what it is; run the operation to its result (run.c); give the share back.
+// Reads of connections are recv.c's, accepts are accept.c's, since what they ask for may have come
+// already.
 
 #include <errno.h>
 #include <poll.h>
 
 #include "backends/unix/low_level.h"
-#include "backends/uring/op.h"
+#include "backends/uring/recv.h"
+#include "backends/uring/run.h"
 #include "backends/uring/state.h"
 #include "eio/fiber.h"
 #include "fiber/base/assert.h"
 
-/** The most that one operation moves: what the kernel takes at once, and the result can say. */
-#define LEN_MAX 0x7ffff000U
 #define CURRENT_POSITION ((uint64_t)-1)
 
 /** One `perform`, in the frame of the fiber that waits. */
 struct io_op {
-    struct eioi_op op;
-    struct eioi_inflight inflight;
+    struct eioi_run run;
     struct eioi_place place; // while reading from what several fibers may read
     struct eioi_io *io;
     struct msghdr msg; // reads and writes of several slices on a socket
-    short poll_events; // while waiting for a descriptor that is O_NONBLOCK
 };
 
 static const char *const fault_names[] = {
@@ -38,11 +32,11 @@ static const char *const fault_names[] = {
 };
 
 static struct io_op *io_op_of(struct eioi_op *op) {
-    return EIOI_CONTAINER_OF(op, struct io_op, op);
+    return EIOI_CONTAINER_OF(op, struct io_op, run.op.op);
 }
 
 static unsigned capped(size_t len) {
-    return len < LEN_MAX ? (unsigned)len : LEN_MAX;
+    return len < EIOI_IO_LEN_MAX ? (unsigned)len : EIOI_IO_LEN_MAX;
 }
 
 static struct msghdr *msg_of_iov(struct io_op *self) {
@@ -110,67 +104,28 @@ static void prepare_io(struct eioi_op *op, struct io_uring_sqe *sqe) {
     }
 }
 
-static void prepare_ready(struct eioi_op *op, struct io_uring_sqe *sqe) {
-    struct io_op *self = io_op_of(op);
-    io_uring_prep_poll_add(sqe, self->io->fd->fd, (unsigned)self->poll_events);
-}
-
-static void fd_closed(struct eioi_inflight *inflight) {
-    eioi_op_cancel(&EIOI_CONTAINER_OF(inflight, struct io_op, inflight)->op);
-}
-
-/** Without a result: why there won't be one. NULL: no reason. */
-static eio_err *reason_to_stop(struct io_op *self) {
-    eio_err *err = eio_fiber_check();
-    if (err == NULL && self->inflight.closed)
-        err = eioi_err_closed(self->io->name);
-    return err;
-}
-
 static bool is_reading(const struct eioi_io *io) {
     return io->op == EIOI_IO_READ || io->op == EIOI_IO_RECVMSG || io->op == EIOI_IO_ACCEPT;
 }
 
-/** The descriptor is O_NONBLOCK, so the kernel doesn't wait by itself. */
-static eio_err *wait_until_ready(struct eioi_uring *uring, struct io_op *self) {
-    const struct eioi_io *io = self->io;
-    self->poll_events = is_reading(io) ? POLLIN : POLLOUT;
-    const struct eioi_op_spec spec = {
-        .prepare = prepare_ready, .what = io->name, .fault = "cqe_poll", .fd = io->fd->fd};
-    int32_t res = eioi_op_run(&self->op, uring, &spec);
-    return res >= 0 ? NULL : reason_to_stop(self);
-}
-
-static eio_err *run(struct eioi_uring *uring, struct io_op *self, struct eioi_place *place,
-                    int32_t *out_res) {
+static eio_err *run(struct io_op *self, struct eioi_place *place, int32_t *out_res) {
     const struct eioi_io *io = self->io;
     const struct eioi_op_spec spec = {.prepare = prepare_io,
                                       .what = io->name,
                                       .fault = fault_names[io->op],
                                       .fd = io->fd->fd,
                                       .place = place};
-    bool again = false;
-    for (;; again = true) {
-        int32_t res = eioi_op_run(&self->op, uring, &spec);
-        if (io->op == EIOI_IO_CONNECT && res == -EISCONN && again)
-            res = 0; // the first attempt went on by itself
-        if (res < 0)
-            EIO_TRY(reason_to_stop(self));
-        if (res == -EAGAIN)
-            EIO_TRY(wait_until_ready(uring, self));
-        else if (res != -EINTR && res != -ECANCELED) {
-            *out_res = res;
-            return NULL;
-        }
-    }
+    self->run.poll_events = is_reading(io) ? POLLIN : POLLOUT;
+    return eioi_run_op(&self->run, &spec, out_res);
 }
 
 /** As `run`, in the order of arrival where several fibers may read. */
-static eio_err *run_in_turn(struct eioi_uring *uring, struct io_op *self, int32_t *out_res) {
+static eio_err *run_in_turn(struct io_op *self, int32_t *out_res) {
     if (!(self->io->fd->flags & EIOI_FD_SHARED) || !is_reading(self->io))
-        return run(uring, self, /* place= */ NULL, out_res);
-    eioi_line_enter(&uring->lines, &self->place, self->io->fd->fd, EIOI_LINE_OWN);
-    eio_err *err = run(uring, self, &self->place, out_res);
+        return run(self, /* place= */ NULL, out_res);
+    struct eioi_lines *lines = &self->run.uring->lines;
+    eioi_line_enter(lines, &self->place, self->io->fd->fd, EIOI_LINE_OWN);
+    eio_err *err = run(self, &self->place, out_res);
     eioi_line_leave(&self->place);
     return err;
 }
@@ -180,13 +135,14 @@ static eio_err *uring_perform(void *backend, struct eioi_io *io, int32_t *out_re
     struct io_op self;
     int32_t res = 0;
     EIO_TRY(eio_fiber_check());
+    if (io->op == EIOI_IO_READ && (io->fd->flags & EIOI_FD_AHEAD))
+        return eioi_recv_read(uring, io, out_res);
     self.io = io;
-    self.inflight.on_close = fd_closed;
-    EIO_TRY(eioi_fd_enter(io->fd, io->name, &self.inflight));
-    eio_err *err = run_in_turn(uring, &self, &res);
+    EIO_TRY(eioi_run_begin(&self.run, uring, io->fd, io->name, io->role, eioi_run_closed));
+    eio_err *err = run_in_turn(&self, &res);
     if (res == -EPIPE && !(io->fd->flags & EIOI_FD_SOCKET))
         eioi_sigpipe_take(&uring->sigpipe);
-    eioi_fd_leave(io->fd, &self.inflight); // it may be gone after this
+    eioi_run_end(&self.run);
     EIO_TRY(err);
     *out_res = res;
     return NULL;
@@ -195,14 +151,14 @@ static eio_err *uring_perform(void *backend, struct eioi_io *io, int32_t *out_re
 // Foreign descriptors
 
 struct await_op {
-    struct eioi_op op;
+    struct eioi_fiber_op op;
     struct eioi_place place; // while waiting to read
     int fd;
     short events;
 };
 
 static void prepare_await(struct eioi_op *op, struct io_uring_sqe *sqe) {
-    const struct await_op *self = EIOI_CONTAINER_OF(op, struct await_op, op);
+    const struct await_op *self = EIOI_CONTAINER_OF(op, struct await_op, op.op);
     io_uring_prep_poll_add(sqe, self->fd, (unsigned)(unsigned short)self->events);
 }
 
@@ -250,6 +206,8 @@ static void uring_close_later(void *backend, int fd) {
 
 const struct eioi_io_ops eioi_uring_io_ops = {
     .perform = uring_perform,
+    .lend = eioi_recv_lend,
+    .release = eioi_recv_release,
     .close_later = uring_close_later,
     .flush = eioi_uring_flush,
 };

@@ -3,6 +3,9 @@
 // Theory. An operation's record is in the frame of the fiber that waits for it, and its address is
 // its user_data. The kernel may write to the frame until the operation's own completion, so the
 // fiber is not woken before that one was taken. Cancelling changes nothing in this: it only asks.
+// (The operations of a socket's engine are in the engine's record, which stays until `done` just as
+// a frame does. Read "its owner hears that it is over" for "the fiber is woken", then. They may
+// complete many times: only the last completion, which the kernel marks as such, is the end.)
 //
 // A cancel request names its target by user_data, so it must never be carried out when another
 // operation has come to live at the same address. It can't be:
@@ -41,7 +44,7 @@ _Static_assert(_Alignof(struct eioi_op) > EIOI_TAG_MASK,
                "the low bits of a record's address are free for the tag");
 
 static void finish(struct eioi_op *self) {
-    eioi_wake(&self->waiter, NULL);
+    self->owner->done(self);
 }
 
 static void make_entry(struct eioi_op *self, struct io_uring_sqe *sqe) {
@@ -51,6 +54,12 @@ static void make_entry(struct eioi_op *self, struct io_uring_sqe *sqe) {
         io_uring_prep_nop(sqe);
     sqe->user_data = eioi_tagged(self, EIOI_TAG_OP);
     self->state = EIOI_OP_STARTED;
+    self->entry_end = eioi_ring_end(&self->uring->ring);
+}
+
+bool eioi_op_is_submitted(const struct eioi_op *self) {
+    return self->state == EIOI_OP_STARTED &&
+           eioi_ring_has_taken(&self->uring->ring, self->entry_end);
 }
 
 static void start(struct eioi_op *self) {
@@ -66,36 +75,52 @@ static void start(struct eioi_op *self) {
 }
 
 void eioi_op_start_held(struct eioi_op *self) {
-    EIO_ASSERT(self->state == EIOI_OP_HELD, "who stands in line (%s) wasn't started",
-               self->waiter.what);
+    EIO_ASSERT(self->state == EIOI_OP_HELD, "who stands in line (%s) wasn't started", self->what);
     start(self);
 }
 
-static void cancel_waiter(struct eioi_waiter *w, eio_err *reason) {
-    (void)reason; // the fiber finds it in its context
-    eioi_op_cancel(EIOI_CONTAINER_OF(w, struct eioi_op, waiter));
-}
-
-int32_t eioi_op_run(struct eioi_op *self, struct eioi_uring *uring,
-                    const struct eioi_op_spec *spec) {
+void eioi_op_start(struct eioi_op *self, struct eioi_uring *uring,
+                   const struct eioi_op_owner *owner, const struct eioi_op_spec *spec) {
     self->uring = uring;
+    self->owner = owner;
     self->prepare = spec->prepare;
+    self->what = spec->what;
     self->place = spec->place;
     self->cancel = EIOI_CANCEL_NONE;
     self->injected = eioi_fault_hook != NULL && eioi_fault_fails(spec->fault) ? errno : 0;
     eioi_list_init(&self->node);
-    eioi_waiter_init(&self->waiter, spec->what);
-    self->waiter.what_arg = spec->fd;
     if (self->place == NULL || self->place->first) {
         start(self);
     } else {
         self->state = EIOI_OP_HELD;
         eioi_line_hold(&uring->lines, self->place, self);
     }
+}
+
+static struct eioi_fiber_op *fiber_op_of(struct eioi_op *op) {
+    return EIOI_CONTAINER_OF(op, struct eioi_fiber_op, op);
+}
+
+static void wake_fiber(struct eioi_op *self) {
+    eioi_wake(&fiber_op_of(self)->waiter, NULL);
+}
+
+static const struct eioi_op_owner fiber_owner = {.done = wake_fiber};
+
+static void cancel_waiter(struct eioi_waiter *w, eio_err *reason) {
+    (void)reason; // the fiber finds it in its context
+    eioi_op_cancel(&EIOI_CONTAINER_OF(w, struct eioi_fiber_op, waiter)->op);
+}
+
+int32_t eioi_op_run(struct eioi_fiber_op *self, struct eioi_uring *uring,
+                    const struct eioi_op_spec *spec) {
+    eioi_waiter_init(&self->waiter, spec->what);
+    self->waiter.what_arg = spec->fd;
+    eioi_op_start(&self->op, uring, &fiber_owner, spec);
     eio_err_drop(eioi_wait(&self->waiter, cancel_waiter));
-    EIO_ASSERT(self->state == EIOI_OP_DONE && self->cancel != EIOI_CANCEL_SENT,
+    EIO_ASSERT(self->op.state == EIOI_OP_DONE && self->op.cancel != EIOI_CANCEL_SENT,
                "an operation (%s) is over when the kernel is", spec->what);
-    return self->res;
+    return self->op.res;
 }
 
 static void make_cancel_entry(struct eioi_op *self, struct io_uring_sqe *sqe) {
@@ -115,6 +140,7 @@ void eioi_op_cancel(struct eioi_op *self) {
         eioi_list_unlink(&self->node);
         self->state = EIOI_OP_DONE;
         self->res = -ECANCELED;
+        self->flags = 0;
         finish(self);
         return;
     }
@@ -128,11 +154,17 @@ void eioi_op_cancel(struct eioi_op *self) {
         wait_to_cancel(self);
 }
 
-void eioi_op_completed(struct eioi_op *self, int32_t res) {
-    EIO_ASSERT(self->state == EIOI_OP_STARTED, "an operation (%s) completes once",
-               self->waiter.what);
+void eioi_op_came(struct eioi_op *self, int32_t res, uint32_t flags) {
+    EIO_ASSERT(self->state == EIOI_OP_STARTED && self->owner->more != NULL,
+               "an operation (%s) completes once", self->what);
+    self->owner->more(self, res, flags);
+}
+
+void eioi_op_completed(struct eioi_op *self, int32_t res, uint32_t flags) {
+    EIO_ASSERT(self->state == EIOI_OP_STARTED, "an operation (%s) completes once", self->what);
     self->state = EIOI_OP_DONE;
     self->res = self->injected == 0 ? res : -self->injected;
+    self->flags = flags;
     if (self->cancel == EIOI_CANCEL_SENT)
         return;                    // its answer names this record
     eioi_list_unlink(&self->node); // of a request that wasn't made yet, or isn't repeated
@@ -142,7 +174,7 @@ void eioi_op_completed(struct eioi_op *self, int32_t res) {
 
 void eioi_op_cancel_answered(struct eioi_op *self, int32_t res) {
     EIO_ASSERT(self->cancel == EIOI_CANCEL_SENT, "a cancel request (%s) is answered once",
-               self->waiter.what);
+               self->what);
     self->cancel = EIOI_CANCEL_ANSWERED;
     if (self->state == EIOI_OP_DONE) {
         finish(self);
@@ -152,14 +184,14 @@ void eioi_op_cancel_answered(struct eioi_op *self, int32_t res) {
         return;
     struct eioi_uring *uring = self->uring;
     if (eioi_list_empty(&uring->again))
-        uring->again_at = eioi_now() + AGAIN_AFTER_NS;
+        uring->again_at = eioi_uring_now() + AGAIN_AFTER_NS;
     self->cancel = EIOI_CANCEL_AGAIN;
     eioi_list_push_tail(&uring->again, &self->node);
 }
 
 void eioi_op_taken_back(struct eioi_op *self, int32_t res) {
     self->injected = 0;
-    eioi_op_completed(self, res);
+    eioi_op_completed(self, res, /* flags= */ 0);
 }
 
 void eioi_op_cancel_taken_back(struct eioi_op *self) {
@@ -204,6 +236,7 @@ void eioi_op_fail_starved(struct eioi_uring *uring, int32_t res) {
         eioi_list_unlink(&op->node);
         op->state = EIOI_OP_DONE;
         op->res = res;
+        op->flags = 0;
         finish(op);
     }
 }

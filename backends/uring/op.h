@@ -2,8 +2,8 @@
 #ifndef EIO_URING_OP_H
 #define EIO_URING_OP_H
 
-// One operation in the kernel, of one fiber, in that fiber's frame. See the theory at the head of
-// op.c.
+// One operation in the kernel: of one fiber, in that fiber's frame, or of a socket's engine, in the
+// engine's record. See the theory at the head of op.c.
 
 #include <stdint.h>
 
@@ -30,16 +30,33 @@ enum eioi_op_cancel {
     EIOI_CANCEL_AGAIN,    // on uring->again: didn't find or couldn't stop it, and is repeated
 };
 
+/** Whose operation it is, that is, who hears of its results. */
+struct eioi_op_owner {
+    /** It is over: the kernel knows neither it nor its cancel request. The record may go. */
+    void (*done)(struct eioi_op *self);
+    /** Multishot: a result after which more may come; NULL: there are none. */
+    void (*more)(struct eioi_op *self, int32_t res, uint32_t flags);
+};
+
 struct eioi_op {
-    struct eioi_waiter waiter;
     struct eioi_uring *uring;
+    const struct eioi_op_owner *owner;
     eioi_op_prepare_fn *prepare;
+    const char *what;         // for messages: what is waited for, a static string
     struct eioi_place *place; // in the line of its descriptor; NULL: stands in none
     struct eioi_list node;    // in the list that `state` or `cancel` names; never in two
     int32_t res;              // valid once done: the completion's result, a count or -errno
+    uint32_t flags;           // valid once done: the completion's flags
+    unsigned entry_end;       // valid while started: where its submission entry ends in the queue
     int32_t injected;         // tests: the errno that stands for the result; 0: none
     uint8_t state;            // enum eioi_op_state
     uint8_t cancel;           // enum eioi_op_cancel
+};
+
+/** An operation that a fiber waits for. */
+struct eioi_fiber_op {
+    struct eioi_op op;
+    struct eioi_waiter waiter;
 };
 
 /**
@@ -55,18 +72,26 @@ struct eioi_op_spec {
 };
 
 /** Starts the operation, waits for it, and returns its result; -ECANCELED may have any reason. */
-int32_t eioi_op_run(struct eioi_op *self, struct eioi_uring *uring,
+int32_t eioi_op_run(struct eioi_fiber_op *self, struct eioi_uring *uring,
                     const struct eioi_op_spec *spec);
+/** Starts an operation that no fiber waits for. */
+void eioi_op_start(struct eioi_op *self, struct eioi_uring *uring,
+                   const struct eioi_op_owner *owner, const struct eioi_op_spec *spec);
 /**
  * Asks the running operation to end soon, with a result or without. Idempotent; nothing happens
  * when it is over.
  */
 void eioi_op_cancel(struct eioi_op *self);
 
+/** Whether the kernel has taken the submission entry of the operation, which isn't done. */
+bool eioi_op_is_submitted(const struct eioi_op *self);
+
 /** For the line: the operation, which was held, is now the first. */
 void eioi_op_start_held(struct eioi_op *self);
-/** For the loop: the operation's completion. */
-void eioi_op_completed(struct eioi_op *self, int32_t res);
+/** For the loop: the operation's last completion. */
+void eioi_op_completed(struct eioi_op *self, int32_t res, uint32_t flags);
+/** For the loop: a completion of the operation, after which more come. */
+void eioi_op_came(struct eioi_op *self, int32_t res, uint32_t flags);
 /** For the loop: the answer to its cancel request. */
 void eioi_op_cancel_answered(struct eioi_op *self, int32_t res);
 /** For the loop: its submission entry was taken back; `self` gets `res` as its result. */

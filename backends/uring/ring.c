@@ -261,6 +261,15 @@ int eioi_ring_enter(struct eioi_ring *self, unsigned submit, bool wait,
                            (sigset_t *)(void *)&arg, sizeof arg);
 }
 
+int eioi_ring_add_buffers(struct eioi_ring *self, struct io_uring_buf_ring *ring, unsigned entries,
+                          int group) {
+    struct io_uring_buf_reg reg = {
+        .ring_addr = (uintptr_t)ring, .ring_entries = entries, .bgid = (uint16_t)group};
+    return EIOI_FAULT(io_uring_register_buf_ring)
+               ? -errno
+               : io_uring_register_buf_ring(&self->io, &reg, /* flags= */ 0);
+}
+
 bool eioi_ring_take_back(struct eioi_ring *self, struct io_uring_sqe *out) {
     struct io_uring_sq *sq = &self->io.sq;
     if (eioi_ring_queued(self) == 0)

@@ -15,7 +15,7 @@
 enum {
     EIOI_RING_ENTRIES = 256,    // submission queue
     EIOI_RING_ENTRIES_MIN = 64, // what is tried last when there is no memory
-    EIOI_RING_CQ_FACTOR = 16,   // completion queue entries for each submission queue entry
+    EIOI_RING_CQ_FACTOR = 8,    // completion queue entries for each submission queue entry
 };
 
 struct eioi_ring {
@@ -38,6 +38,16 @@ static inline unsigned eioi_ring_queued(const struct eioi_ring *self) {
     return self->io.sq.sqe_tail - *self->io.sq.khead;
 }
 
+/** Where the queue of submission entries ends now. */
+static inline unsigned eioi_ring_end(const struct eioi_ring *self) {
+    return self->io.sq.sqe_tail;
+}
+
+/** Whether the kernel has taken all entries up to `end`. */
+static inline bool eioi_ring_has_taken(const struct eioi_ring *self, unsigned end) {
+    return (int)(*self->io.sq.khead - end) >= 0;
+}
+
 /** Completions that can be taken without a system call. */
 static inline unsigned eioi_ring_ready(const struct eioi_ring *self) {
     return io_uring_cq_ready(&self->io);
@@ -56,6 +66,9 @@ static inline bool eioi_ring_has_hidden(const struct eioi_ring *self) {
  */
 int eioi_ring_enter(struct eioi_ring *self, unsigned submit, bool wait,
                     struct __kernel_timespec *timeout);
+/** Gives the kernel a ring of `entries` (a power of two) buffers to take from. 0 or -errno. */
+int eioi_ring_add_buffers(struct eioi_ring *self, struct io_uring_buf_ring *ring, unsigned entries,
+                          int group);
 /**
  * Takes back the newest entry that the kernel hasn't taken, and copies it to `out`; false when
  * there is none.

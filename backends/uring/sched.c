@@ -32,15 +32,19 @@
 #include "fiber/base/alloc.h"
 #include "fiber/base/assert.h"
 
-enum { REFUSALS_MAX = 1000 };
+enum { REFUSALS_MAX = 1000, LOOK_AFTER_S = 10 };
 #define MS INT64_C(1000000)
 #define S (1000 * MS)
 
-static int64_t uring_now(void *backend) {
+int64_t eioi_uring_now(void) {
     struct timespec ts;
-    (void)backend;
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return ts.tv_sec * S + ts.tv_nsec;
+}
+
+static int64_t uring_now(void *backend) {
+    (void)backend;
+    return eioi_uring_now();
 }
 
 // Completions
@@ -51,16 +55,28 @@ static void wake_completed(struct eioi_uring *self, int32_t res) {
     self->wake_armed = false;
 }
 
+static void look_completed(struct eioi_uring *self) {
+    self->look_armed = false;
+    self->look_due = true;
+}
+
 static void take(struct eioi_uring *self, const struct io_uring_cqe *cqe) {
     uint64_t rest = cqe->user_data & ~(uint64_t)EIOI_TAG_MASK;
+    if (cqe->flags & IORING_CQE_F_MORE) { // only operations of engines have it
+        eioi_op_came((struct eioi_op *)(uintptr_t)rest, cqe->res, cqe->flags);
+        return;
+    }
     self->in_flight--;
     switch (cqe->user_data & EIOI_TAG_MASK) {
-    case EIOI_TAG_OP: eioi_op_completed((struct eioi_op *)(uintptr_t)rest, cqe->res); break;
+    case EIOI_TAG_OP:
+        eioi_op_completed((struct eioi_op *)(uintptr_t)rest, cqe->res, cqe->flags);
+        break;
     case EIOI_TAG_CANCEL:
         eioi_op_cancel_answered((struct eioi_op *)(uintptr_t)rest,
                                 EIOI_FAULT(cqe_cancel) ? -errno : cqe->res);
         break;
     case EIOI_TAG_WAKE: wake_completed(self, EIOI_FAULT(cqe_wake) ? -errno : cqe->res); break;
+    case EIOI_TAG_LOOK: look_completed(self); break;
     default: // EIOI_TAG_CLOSE: nobody waits for it
         break;
     }
@@ -77,6 +93,10 @@ static unsigned take_all(struct eioi_uring *self) {
         n++;
     }
     io_uring_cq_advance(io, n);
+    if (self->look_due) { // all buffers that the kernel has filled are known now
+        self->look_due = false;
+        eioi_pool_look(&self->pool);
+    }
     return n;
 }
 
@@ -89,6 +109,29 @@ static void arm_wake(struct eioi_uring *self) {
     io_uring_prep_read(sqe, self->wake_fd, &self->wake_count, sizeof self->wake_count, 0);
     sqe->user_data = EIOI_TAG_WAKE;
     self->wake_armed = true;
+}
+
+/** While buffers hold memory, somebody looks every few seconds whether they still need it. */
+static void arm_look(struct eioi_uring *self) {
+    if (self->look_armed || !self->pool.dirty)
+        return;
+    struct io_uring_sqe *sqe = eioi_uring_sqe(self);
+    if (sqe == NULL)
+        return;
+    self->look_after = (struct __kernel_timespec){.tv_sec = LOOK_AFTER_S};
+    io_uring_prep_timeout(sqe, &self->look_after, /* count= */ 0, /* flags= */ 0);
+    sqe->user_data = EIOI_TAG_LOOK;
+    self->look_armed = true;
+}
+
+/** Ends the wait for the next look; false: no room in the queue. */
+static bool end_look(struct eioi_uring *self) {
+    struct io_uring_sqe *sqe = eioi_uring_sqe(self);
+    if (sqe == NULL)
+        return false;
+    io_uring_prep_timeout_remove(sqe, EIOI_TAG_LOOK, /* flags= */ 0);
+    sqe->user_data = EIOI_TAG_UNLOOK;
+    return true;
 }
 
 /**
@@ -104,8 +147,9 @@ static void fail_queued(struct eioi_uring *self) {
         case EIOI_TAG_OP: eioi_op_taken_back((struct eioi_op *)(uintptr_t)rest, -ENOMEM); break;
         case EIOI_TAG_CANCEL: eioi_op_cancel_taken_back((struct eioi_op *)(uintptr_t)rest); break;
         case EIOI_TAG_WAKE: self->wake_armed = false; break;
-        default: // EIOI_TAG_CLOSE
-            eioi_close_number(sqe.fd);
+        case EIOI_TAG_LOOK: self->look_armed = false; break;
+        case EIOI_TAG_CLOSE: eioi_close_number(sqe.fd); break;
+        default: // EIOI_TAG_UNLOOK: then it comes in its time
             break;
         }
     }
@@ -210,8 +254,10 @@ static enum eioi_poll_result uring_poll(void *backend, int64_t deadline_ns) {
     struct eioi_uring *self = backend;
     deadline_ns = repeat_cancels(self, deadline_ns);
     bool all_queued = queue_all(self);
-    if (deadline_ns != EIOI_POLL_NOW)
+    if (deadline_ns != EIOI_POLL_NOW) {
         arm_wake(self);
+        arm_look(self);
+    }
     if (deadline_ns != EIOI_POLL_NOW && all_queued && self->wake_armed &&
         eioi_ring_ready(&self->ring) == 0)
         enter_until(self, deadline_ns);
@@ -266,6 +312,7 @@ eio_err *eioi_uring_create_sized(unsigned entries, struct eioi_uring **out) {
         eioi_free(self);
         return err;
     }
+    eioi_pool_open(&self->pool, &self->ring);
     eioi_sigpipe_begin(&self->sigpipe);
     *out = self;
     return NULL;
@@ -278,16 +325,23 @@ eio_err *eioi_uring_create(struct eioi_uring **out) {
 void eioi_uring_destroy(struct eioi_uring *self) {
     if (self == NULL)
         return;
-    EIO_ASSERT(eioi_list_empty(&self->starved) && eioi_list_empty(&self->starved_cancels) &&
-                   eioi_list_empty(&self->again),
+    EIO_ASSERT(eioi_list_empty(&self->starved),
                "every fiber has ended, and with it what it waited for");
     if (self->wake_armed)
         uring_poke(self);
-    while (self->in_flight > 0) {
-        entered(self, eioi_ring_enter(&self->ring, eioi_ring_queued(&self->ring), true, NULL));
+    // Engines of sockets that were closed at last may still wait for the end of what they had armed.
+    bool ending_look = false;
+    while (self->in_flight > 0 || !eioi_list_empty(&self->starved_cancels)) {
+        int64_t deadline_ns = repeat_cancels(self, EIOI_POLL_FOREVER);
+        bool all_queued = queue_all(self);
+        if (!ending_look && self->look_armed)
+            ending_look = end_look(self);
+        if (all_queued && eioi_ring_ready(&self->ring) == 0)
+            enter_until(self, deadline_ns);
         take_all(self);
     }
     eioi_ring_close(&self->ring);
+    eioi_pool_close(&self->pool);
     eioi_close_number(self->wake_fd);
     eioi_sigpipe_end(&self->sigpipe);
     eioi_free(self);

@@ -10,6 +10,7 @@
 #include "backends/unix/low_level.h"
 #include "backends/unix/sigpipe.h"
 #include "backends/uring/line.h"
+#include "backends/uring/pool.h"
 #include "backends/uring/ring.h"
 #include "backends/uring/uring.h"
 #include "fiber/base/list.h"
@@ -22,6 +23,8 @@ enum eioi_tag {
     EIOI_TAG_CANCEL = 1, // the cancel request of a struct eioi_op
     EIOI_TAG_WAKE = 2,   // the loop's own read of `wake_fd`
     EIOI_TAG_CLOSE = 3,  // the closing of a descriptor, whose number it is
+    EIOI_TAG_LOOK = 4,   // the time-out after which the pool is looked at
+    EIOI_TAG_UNLOOK = 5, // the end of that time-out before its time
     EIOI_TAG_MASK = 7,
     EIOI_TAG_BITS = 3,
 };
@@ -38,6 +41,11 @@ struct eioi_uring {
     int wake_fd;             // an eventfd: poke
     uint64_t wake_count;     // where the read of it goes
     bool wake_armed;         // that read is queued or in flight
+    struct eioi_pool pool;   // receive buffers
+    bool no_multishot;       // the kernel can't receive again and again by one operation
+    bool look_armed;         // the time-out for the next look at `pool` is queued or in flight
+    bool look_due;           // it has passed
+    struct __kernel_timespec look_after; // where the kernel reads it
     struct eioi_sigpipe sigpipe;
 };
 
@@ -53,6 +61,8 @@ static inline uint64_t eioi_tagged(const void *ptr, enum eioi_tag tag) {
     return (uint64_t)(uintptr_t)ptr | (uint64_t)tag;
 }
 
+/** Now, by the monotonic clock; also when no loop runs any more (sched.c). */
+int64_t eioi_uring_now(void);
 /** Submits what is queued, without waiting (sched.c). */
 void eioi_uring_flush(void *backend);
 /** The descriptor operations (low_level.c). */

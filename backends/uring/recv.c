@@ -1,0 +1,678 @@
+// SPDX-License-Identifier: ISC
+
+// Theory. A connection's bytes come in one of two ways:
+//
+//   single-shot   each read is an operation of its fiber: into the caller's buffer, or, for a loan,
+//                 into a buffer that the kernel picks from the pool when bytes have come.
+//   armed         one multishot receive, which belongs to the connection's engine, puts what comes
+//                 into buffers of the pool. Reads take from those, and wait for the engine.
+//
+// A connection starts single-shot, since many are read once or twice only, and is armed when it is
+// read for the third time. Large reads into the caller's own memory stay single-shot: to copy them
+// costs more than to ask for each. A receive that is armed goes on by itself, so:
+//
+//   It runs ahead of the readers by HELD_MAX buffers, by one when the pool is low. Then it is
+//   cancelled, and what came until its last completion is kept; the next read that finds nothing
+//   arms it again. Nothing ever waits for a buffer: a receive that finds none ends (ENOBUFS), and the
+//   pool grows; once it can't, that read is done into memory of its own.
+//   What is held is read before anything else: before the end or error that came after it, also
+//   when the descriptor was taken out (eio_fd_remove), which nothing held goes with. Only a close
+//   forgets it.
+//   A reader that waits for the engine isn't known to the kernel. When it is cancelled it leaves at
+//   once, and the bytes stay for the next. It is given its buffer at the moment when that comes:
+//   neither a cancel nor a close takes it away again.
+//
+// The record is made by the first loan or the first arming. It lives until its descriptor's memory
+// is gone and the kernel has said its last word. What is armed has a share of the descriptor, but
+// a close needs no number any more once the kernel has taken the entry: then the share goes at once,
+// and the kernel's own reference with the cancel request, so that the peer sees the close.
+//
+// Whoever takes a held buffer without suspending yields after STREAK_MAX times in a row.
+
+#include "backends/uring/recv.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+
+#include "backends/uring/run.h"
+#include "backends/uring/state.h"
+#include "eio/fiber.h"
+#include "fiber/base/alloc.h"
+#include "fiber/base/assert.h"
+
+enum {
+    ARM_AFTER = 2,      // reads
+    HELD_MAX = 4,       // buffers that nobody has asked for
+    STREAK_MAX = 16,    // reads that find something, in a row
+    LARGE_BYTES = 4096, // not worth to be copied
+};
+#define NOTHING_YET INT32_MIN
+
+struct reading;
+
+struct recv {
+    struct eioi_fd_engine engine;
+    struct eioi_op op; // the armed receive
+    struct eioi_uring *uring;
+    eio_fd *fd;                    // NULL: its memory is gone
+    struct reading *reader;        // waits for what is armed
+    struct eioi_list disarm_waits; // eioi_waiter.node: wait for the end of what is armed
+    uint8_t *own;                  // memory of its own instead of a buffer of the pool; NULL: none
+    uint16_t own_start, own_end;   // of the bytes in it that nobody has used yet
+    uint16_t first, last;          // queue of held buffers of the pool
+    uint16_t held;                 // their number
+    uint16_t lent;                 // buffer that is lent; EIOI_POOL_NONE: none
+    int32_t end;                   // what comes after the held bytes: 0 or -errno; NOTHING_YET
+    uint8_t streak;                // reads that found something, in a row
+    bool own_lent;                 // `own` is lent
+    bool armed;                    // `op` isn't done
+    bool share;                    // and has a share of the descriptor
+    bool starved; // the pool had no buffer for it: the next read has memory of its own
+    bool closed;  // what comes is forgotten
+};
+
+/** A read that suspends; in its fiber's frame. */
+struct reading {
+    struct eioi_run run;
+    struct recv *recv; // the engine; NULL: there is none yet
+    eio_buf buf;       // where a single-shot read goes; empty: to a buffer of the pool
+    uint16_t id;       // the buffer it got, if `res` > 0
+    int32_t res;       // the result; NOTHING_YET
+    bool waits;        // for the engine
+};
+
+static const struct eioi_fd_engine_ops recv_engine_ops;
+
+static struct recv *of_fd(const eio_fd *fd) {
+    return (struct recv *)(void *)fd->engine; // its first member
+}
+
+static struct recv *of_engine(struct eioi_fd_engine *engine) {
+    return EIOI_CONTAINER_OF(engine, struct recv, engine);
+}
+
+static struct recv *of_op(struct eioi_op *op) {
+    return EIOI_CONTAINER_OF(op, struct recv, op);
+}
+
+static eio_err *create(struct eioi_uring *uring, eio_fd *fd) {
+    struct recv *self = eioi_zalloc(sizeof *self);
+    if (self == NULL)
+        return eio_err_const(&eio_err_out_of_memory);
+    self->engine.ops = &recv_engine_ops;
+    self->uring = uring;
+    self->fd = fd;
+    self->first = self->lent = EIOI_POOL_NONE;
+    self->end = NOTHING_YET;
+    eioi_list_init(&self->disarm_waits);
+    fd->engine = &self->engine;
+    return NULL;
+}
+
+// What is held
+
+static bool has_bytes(const struct recv *self) {
+    return (self->own != NULL && !self->own_lent) || self->first != EIOI_POOL_NONE;
+}
+
+static void push(struct recv *self, uint16_t id) {
+    struct eioi_pool_buf *bufs = self->uring->pool.bufs;
+    if (self->first == EIOI_POOL_NONE)
+        self->first = id;
+    else
+        bufs[self->last].next = id;
+    self->last = id;
+    self->held++;
+}
+
+static void push_front(struct recv *self, uint16_t id) {
+    struct eioi_pool_buf *bufs = self->uring->pool.bufs;
+    bufs[id].next = self->first;
+    if (self->first == EIOI_POOL_NONE)
+        self->last = id;
+    self->first = id;
+    self->held++;
+}
+
+static uint16_t pop(struct recv *self) {
+    struct eioi_pool_buf *bufs = self->uring->pool.bufs;
+    uint16_t id = self->first;
+    self->first = bufs[id].next;
+    bufs[id].next = EIOI_POOL_NONE;
+    self->held--;
+    return id;
+}
+
+static void free_own(struct recv *self) {
+    eioi_free(self->own);
+    self->own = NULL;
+    self->own_lent = false;
+}
+
+static void forget_held(struct recv *self) {
+    if (!self->own_lent)
+        free_own(self);
+    while (self->first != EIOI_POOL_NONE)
+        eioi_pool_give(&self->uring->pool, pop(self));
+    self->end = NOTHING_YET;
+}
+
+/** Some bytes of buffer `id` were used; the rest comes first. */
+static void use(struct recv *self, uint16_t id, size_t used) {
+    struct eioi_pool_buf *buf = &self->uring->pool.bufs[id];
+    buf->start = (uint16_t)(buf->start + used);
+    if (buf->start == buf->end || self->closed)
+        eioi_pool_give(&self->uring->pool, id);
+    else
+        push_front(self, id);
+}
+
+static void use_own(struct recv *self, size_t used) {
+    self->own_lent = false;
+    self->own_start = (uint16_t)(self->own_start + used);
+    if (self->own_start == self->own_end || self->closed)
+        free_own(self);
+}
+
+static eio_slice own_bytes(const struct recv *self) {
+    return eio_slice_of(self->own + self->own_start, (size_t)(self->own_end - self->own_start));
+}
+
+/** Lends the first of what is held. */
+static eio_slice lend_held(struct recv *self) {
+    if (self->own != NULL) {
+        self->own_lent = true;
+        return own_bytes(self);
+    }
+    self->lent = pop(self);
+    return eioi_pool_bytes(&self->uring->pool, self->lent);
+}
+
+static size_t copy_slice(eio_buf *to, eio_slice from) {
+    size_t len = from.len < to->len ? from.len : to->len;
+    memcpy(to->base, from.base, len);
+    *to = eio_buf_of(to->base + len, to->len - len);
+    return len;
+}
+
+/** As much as is held and fits; returns how much. */
+static size_t copy_held(struct recv *self, eio_buf buf) {
+    size_t room = buf.len;
+    if (self->own != NULL)
+        use_own(self, copy_slice(&buf, own_bytes(self)));
+    while (buf.len > 0 && self->first != EIOI_POOL_NONE) {
+        uint16_t id = pop(self);
+        use(self, id, copy_slice(&buf, eioi_pool_bytes(&self->uring->pool, id)));
+    }
+    return room - buf.len;
+}
+
+/** What the kernel says of the socket when it has given some of its bytes. */
+static void note_drained(eio_fd *fd, uint32_t flags) {
+    fd->drained = (flags & IORING_CQE_F_SOCK_NONEMPTY) == 0;
+}
+
+// What is armed
+
+static unsigned held_max(const struct recv *self) {
+    return eioi_pool_low(&self->uring->pool) ? 1 : HELD_MAX;
+}
+
+/** A completion has come, with bytes or without. */
+static void came(struct recv *self, int32_t res, uint32_t flags) {
+    if ((flags & IORING_CQE_F_BUFFER) == 0)
+        return;
+    uint16_t id = (uint16_t)(flags >> IORING_CQE_BUFFER_SHIFT);
+    eioi_pool_take(&self->uring->pool, id, res > 0 ? (size_t)res : 0);
+    if (res > 0 && !self->closed)
+        push(self, id);
+    else
+        eioi_pool_give(&self->uring->pool, id);
+}
+
+/** The reader gets what there is; `last`: it is told, too, when there is nothing. */
+static void serve_reader(struct recv *self, bool last) {
+    struct reading *reader = self->reader;
+    if (reader == NULL)
+        return;
+    if (self->first != EIOI_POOL_NONE) {
+        reader->id = pop(self);
+        reader->res = 1;
+    } else if (self->end != NOTHING_YET) {
+        reader->res = self->end;
+        self->end = NOTHING_YET;
+    } else if (!last) {
+        return;
+    }
+    self->reader = NULL;
+    eioi_wake(&reader->run.op.waiter, NULL);
+}
+
+static void armed_more(struct eioi_op *op, int32_t res, uint32_t flags) {
+    struct recv *self = of_op(op);
+    came(self, res, flags);
+    serve_reader(self, /* last= */ false);
+    if (self->held >= held_max(self))
+        eioi_op_cancel(op);
+}
+
+/** Why the armed receive has ended. */
+static void note_end(struct recv *self, int32_t res) {
+    switch (-res) {
+    case ECANCELED:
+    case EINTR:
+    case EAGAIN: break;
+    case ENOBUFS: self->starved = !eioi_pool_grow(&self->uring->pool); break;
+    case EINVAL: // the kernel doesn't know it
+        self->uring->no_multishot = true;
+        break;
+    default: // the end, or an error
+        if (res <= 0 && !self->closed)
+            self->end = res;
+        break;
+    }
+}
+
+static void destroy(struct recv *self) {
+    if (self->lent != EIOI_POOL_NONE)
+        eioi_pool_give(&self->uring->pool, self->lent);
+    self->own_lent = false;
+    forget_held(self);
+    eioi_free(self);
+}
+
+static void give_share_back(struct recv *self) {
+    self->share = false;
+    eioi_fd_unhold(self->fd); // with it the descriptor and this record may go
+}
+
+static void armed_done(struct eioi_op *op) {
+    struct recv *self = of_op(op);
+    self->armed = false;
+    came(self, op->res, op->flags);
+    note_end(self, op->res);
+    if (op->res == -EAGAIN && self->fd != NULL)
+        self->fd->reads = 0; // O_NONBLOCK: the kernel doesn't wait by itself
+    serve_reader(self, /* last= */ true);
+    struct eioi_list *it;
+    while ((it = eioi_list_pop_head(&self->disarm_waits)) != NULL)
+        eioi_wake(EIOI_CONTAINER_OF(it, struct eioi_waiter, node), NULL);
+    if (self->fd == NULL)
+        destroy(self);
+    else if (self->share)
+        give_share_back(self);
+}
+
+static const struct eioi_op_owner armed_owner = {.done = armed_done, .more = armed_more};
+
+static void prepare_armed(struct eioi_op *op, struct io_uring_sqe *sqe) {
+    const eio_fd *fd = of_op(op)->fd;
+    io_uring_prep_recv_multishot(sqe, fd->fd, NULL, 0, 0);
+    // Without POLL_FIRST: by it the kernel (6.18) overlooks an end that has come with the bytes.
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = EIOI_POOL_GROUP;
+}
+
+static bool may_arm(const struct eioi_uring *uring, const eio_fd *fd) {
+    return eioi_pool_exists(&uring->pool) && !uring->no_multishot && fd->reads >= ARM_AFTER &&
+           fd->raw_users == 0;
+}
+
+/** Arms it unless it is; the caller has a share of the descriptor, which is open or closing. */
+static void arm(struct recv *self) {
+    int number;
+    if (self->armed)
+        return;
+    eio_err *err = eioi_fd_hold(self->fd, "readv", &number);
+    if (err != NULL) { // it closes; so will the caller find
+        eio_err_drop(err);
+        return;
+    }
+    const struct eioi_op_spec spec = {
+        .prepare = prepare_armed, .what = "bytes to come", .fault = "cqe_recv", .fd = number};
+    self->armed = self->share = true;
+    eioi_op_start(&self->op, self->uring, &armed_owner, &spec);
+}
+
+// The engine, for the descriptor
+
+static void recv_disarm(struct eioi_fd_engine *engine) {
+    struct recv *self = of_engine(engine);
+    if (self->armed)
+        eioi_op_cancel(&self->op);
+}
+
+static void recv_await_disarmed(struct eioi_fd_engine *engine) {
+    struct recv *self = of_engine(engine);
+    struct eioi_waiter w;
+    recv_disarm(engine);
+    if (!self->armed)
+        return;
+    eioi_waiter_init(&w, "a receive to end");
+    eioi_list_push_tail(&self->disarm_waits, &w.node);
+    eio_err_drop(eioi_wait(&w, NULL));
+}
+
+static void recv_close(struct eioi_fd_engine *engine) {
+    struct recv *self = of_engine(engine);
+    if (self->closed)
+        return;
+    self->closed = true;
+    forget_held(self);
+    recv_disarm(engine);
+    if (!self->armed)
+        return;
+    // The number is wanted until the kernel has taken the entry. A peer that may want to know of the
+    // close at once, does so when the kernel has dropped the receive.
+    if (!(self->fd->flags & EIOI_FD_LINGER_CLOSE) || !eioi_op_is_submitted(&self->op))
+        eioi_uring_flush(self->uring);
+    if (self->armed && self->share && eioi_op_is_submitted(&self->op) && !self->fd->removing)
+        give_share_back(self);
+}
+
+static void recv_orphan(struct eioi_fd_engine *engine) {
+    struct recv *self = of_engine(engine);
+    self->fd = NULL;
+    self->closed = true;
+    if (!self->armed)
+        destroy(self);
+}
+
+static const struct eioi_fd_engine_ops recv_engine_ops = {
+    .close = recv_close,
+    .disarm = recv_disarm,
+    .await_disarmed = recv_await_disarmed,
+    .orphan = recv_orphan,
+};
+
+// Reading
+
+static struct reading *reading_of(struct eioi_op *op) {
+    return EIOI_CONTAINER_OF(op, struct reading, run.op.op);
+}
+
+static void leave_engine(struct reading *self, eio_err *err) {
+    EIO_ASSERT(self->recv->reader == self, "a reader waits for its engine");
+    self->recv->reader = NULL;
+    eioi_wake(&self->run.op.waiter, err);
+}
+
+static void cancel_reading(struct eioi_waiter *w, eio_err *reason) {
+    leave_engine(EIOI_CONTAINER_OF(w, struct reading, run.op.waiter), eio_err_ref(reason));
+}
+
+static void reading_closed(struct eioi_inflight *inflight) {
+    struct reading *self = EIOI_CONTAINER_OF(inflight, struct reading, run.inflight);
+    if (!self->waits)
+        eioi_op_cancel(&self->run.op.op);
+    else if (self->recv->reader == self)
+        leave_engine(self, NULL);
+}
+
+static eio_err *begin(struct reading *self, struct eioi_uring *uring, eio_fd *fd,
+                      const char *name) {
+    self->recv = of_fd(fd);
+    self->buf = eio_buf_of(NULL, 0);
+    self->res = NOTHING_YET;
+    self->waits = false;
+    self->run.poll_events = POLLIN;
+    self->run.op.op.state = EIOI_OP_DONE;
+    return eioi_run_begin(&self->run, uring, fd, name, EIOI_FD_READS, reading_closed);
+}
+
+/** Waits for the engine. `res` is NOTHING_YET if it has ended without anything to read. */
+static eio_err *wait_for_engine(struct reading *self) {
+    struct recv *recv = self->recv;
+    EIO_ASSERT(recv->reader == NULL, "one fiber reads at a time");
+    recv->reader = self;
+    recv->streak = 0;
+    self->waits = true;
+    eioi_waiter_init(&self->run.op.waiter, "bytes to come");
+    self->run.op.waiter.what_arg = self->run.fd->fd;
+    eio_err *err = eioi_wait(&self->run.op.waiter, cancel_reading);
+    self->waits = false;
+    EIO_TRY(err);
+    return self->res == NOTHING_YET ? eioi_run_reason_to_stop(&self->run) : NULL;
+}
+
+static void prepare_once(struct eioi_op *op, struct io_uring_sqe *sqe) {
+    const struct reading *self = reading_of(op);
+    const eio_fd *fd = self->run.fd;
+    io_uring_prep_recv(sqe, fd->fd, self->buf.base, self->buf.len, 0);
+    if (self->buf.base == NULL) {
+        sqe->flags |= IOSQE_BUFFER_SELECT;
+        sqe->buf_group = EIOI_POOL_GROUP;
+    }
+    if (fd->drained)
+        sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
+}
+
+/** Single-shot, into `buf`. */
+static eio_err *receive_once(struct reading *self) {
+    eio_fd *fd = self->run.fd;
+    const struct eioi_op_spec spec = {
+        .prepare = prepare_once, .what = "readv", .fault = "cqe_read", .fd = fd->fd};
+    EIO_TRY(eioi_run_op(&self->run, &spec, &self->res));
+    note_drained(fd, self->run.op.op.flags);
+    return NULL;
+}
+
+// Loans
+
+static eio_err *lend_from_pool(struct reading *self) {
+    struct recv *recv = self->recv;
+    eio_err *err = receive_once(self);
+    const struct eioi_op *op = &self->run.op.op;
+    if (op->flags & IORING_CQE_F_BUFFER)
+        came(recv, op->res, op->flags);
+    EIO_TRY(err);
+    if (self->res == -ENOBUFS) {
+        recv->starved = !eioi_pool_grow(&recv->uring->pool);
+        self->res = NOTHING_YET;
+    } else if (self->res > 0) {
+        EIO_ASSERT(recv->last != EIOI_POOL_NONE, "bytes have come in a buffer of the pool");
+        self->id = pop(recv);
+    }
+    return NULL;
+}
+
+/** Without the pool. */
+static eio_err *lend_own(struct reading *self) {
+    struct recv *recv = self->recv;
+    uint8_t *own = eioi_alloc(EIOI_POOL_BUF_BYTES);
+    if (own == NULL)
+        return eio_err_const(&eio_err_out_of_memory);
+    self->buf = eio_buf_of(own, EIOI_POOL_BUF_BYTES);
+    eio_err *err = receive_once(self);
+    recv->starved = false;
+    if (err != NULL || self->res <= 0) {
+        eioi_free(own);
+        return err;
+    }
+    recv->own = own;
+    recv->own_start = 0;
+    recv->own_end = (uint16_t)self->res;
+    self->id = EIOI_POOL_NONE;
+    return NULL;
+}
+
+/** Until there is a result. */
+static eio_err *receive_to_lend(struct reading *self) {
+    struct recv *recv = self->recv;
+    eio_fd *fd = self->run.fd;
+    while (self->res == NOTHING_YET) {
+        if (!recv->starved && may_arm(self->run.uring, fd))
+            arm(recv);
+        if (recv->armed)
+            EIO_TRY(wait_for_engine(self));
+        else if (eioi_pool_exists(&self->run.uring->pool) && !recv->starved)
+            EIO_TRY(lend_from_pool(self));
+        else
+            EIO_TRY(lend_own(self));
+    }
+    return NULL;
+}
+
+static eio_slice lend_received(struct reading *self) {
+    struct recv *recv = self->recv;
+    if (self->id == EIOI_POOL_NONE)
+        return lend_held(recv);
+    recv->lent = self->id;
+    return eioi_pool_bytes(&recv->uring->pool, recv->lent);
+}
+
+/** Whether what is held is had at once: not too often in a row. */
+static bool may_take_held(struct recv *self, const eio_fd *fd) {
+    if (self == NULL || (!has_bytes(self) && self->end == NOTHING_YET))
+        return false;
+    return ++self->streak <= STREAK_MAX || fd->closing;
+}
+
+/** After too many reads that didn't suspend. */
+static eio_err *take_turn(struct reading *self) {
+    self->recv->streak = 0;
+    EIO_TRY(eio_fiber_yield());
+    return self->run.inflight.closed ? eioi_err_closed(self->run.name) : NULL;
+}
+
+static int32_t take_end(struct recv *self) {
+    int32_t end = self->end;
+    self->end = NOTHING_YET;
+    return end;
+}
+
+static void count_read(eio_fd *fd, bool worth) {
+    if (!worth)
+        fd->reads = 0;
+    else if (fd->reads < ARM_AFTER)
+        fd->reads++;
+}
+
+eio_err *eioi_recv_lend(void *backend, eio_fd *fd, eio_slice *out, int32_t *out_res) {
+    struct recv *recv = of_fd(fd);
+    struct reading self;
+    EIO_TRY(eio_fiber_check());
+    if (may_take_held(recv, fd)) {
+        *out_res = 1;
+        if (has_bytes(recv))
+            *out = lend_held(recv);
+        else
+            *out_res = take_end(recv);
+        return NULL;
+    }
+    EIO_TRY(begin(&self, backend, fd, "readv"));
+    eio_err *err = recv == NULL ? create(backend, fd) : NULL;
+    self.recv = of_fd(fd);
+    if (err == NULL && self.recv->streak > STREAK_MAX)
+        err = take_turn(&self);
+    if (err == NULL && has_bytes(self.recv)) {
+        *out = lend_held(self.recv);
+        self.res = 1;
+    } else if (err == NULL && self.recv->end != NOTHING_YET) {
+        self.res = take_end(self.recv);
+    } else if (err == NULL) {
+        err = receive_to_lend(&self);
+        if (err == NULL && self.res > 0)
+            *out = lend_received(&self);
+    }
+    count_read(fd, /* worth= */ true);
+    if (err == NULL && fd->orphan) // there is no flow any more that could lend
+        err = eioi_err_closed("readv");
+    eioi_run_end(&self.run);
+    *out_res = self.res;
+    return err;
+}
+
+void eioi_recv_release(void *backend, eio_fd *fd, size_t used) {
+    struct recv *self = of_fd(fd);
+    (void)backend;
+    if (self->own_lent) {
+        EIO_ASSERT(used <= own_bytes(self).len, "release of more than was lent");
+        use_own(self, used);
+        return;
+    }
+    uint16_t id = self->lent;
+    EIO_ASSERT(id != EIOI_POOL_NONE, "release without a loan");
+    EIO_ASSERT(used <= eioi_pool_bytes(&self->uring->pool, id).len,
+               "release of more than was lent");
+    self->lent = EIOI_POOL_NONE;
+    use(self, id, used);
+}
+
+// Reads into the caller's memory
+
+/** So much at once that asking for each read is cheaper than copying it. */
+static void consider_bulk(struct recv *self, eio_fd *fd, size_t got) {
+    if (got < EIOI_POOL_BUF_BYTES)
+        return;
+    count_read(fd, /* worth= */ false);
+    recv_disarm(&self->engine);
+}
+
+static int32_t copy_now(struct recv *self, eio_fd *fd, eio_buf buf) {
+    size_t got = copy_held(self, buf);
+    consider_bulk(self, fd, got);
+    return (int32_t)got;
+}
+
+/** Whether the next bytes come from the engine, which is armed then. */
+static bool is_armed(struct reading *self) {
+    struct eioi_uring *uring = self->run.uring;
+    eio_fd *fd = self->run.fd;
+    if (self->recv != NULL && self->recv->armed)
+        return true;
+    if (!may_arm(uring, fd))
+        return false;
+    if (self->recv == NULL) {
+        eio_err_drop(create(uring, fd)); // for want of memory: single-shot
+        self->recv = of_fd(fd);
+    }
+    if (self->recv == NULL || self->recv->starved)
+        return false;
+    arm(self->recv);
+    return self->recv->armed;
+}
+
+static eio_err *receive_to_copy(struct reading *self, eio_buf buf) {
+    while (self->res == NOTHING_YET) {
+        if (is_armed(self)) {
+            EIO_TRY(wait_for_engine(self));
+            if (self->res > 0) {
+                push_front(self->recv, self->id);
+                self->res = copy_now(self->recv, self->run.fd, buf);
+            }
+            continue;
+        }
+        self->buf = buf;
+        EIO_TRY(receive_once(self));
+        count_read(self->run.fd, self->res < LARGE_BYTES);
+        if (self->recv != NULL)
+            self->recv->starved = false;
+    }
+    return NULL;
+}
+
+eio_err *eioi_recv_read(struct eioi_uring *uring, struct eioi_io *io, int32_t *out_res) {
+    eio_fd *fd = io->fd;
+    struct recv *recv = of_fd(fd);
+    struct reading self;
+    EIO_ASSERT(io->rw.iov_count == 1, "a connection is read into one piece of memory");
+    size_t len = io->rw.iov->iov_len;
+    eio_buf buf = eio_buf_of(io->rw.iov->iov_base, len < EIOI_IO_LEN_MAX ? len : EIOI_IO_LEN_MAX);
+    if (may_take_held(recv, fd)) {
+        *out_res = has_bytes(recv) ? copy_now(recv, fd, buf) : take_end(recv);
+        return NULL;
+    }
+    EIO_TRY(begin(&self, uring, fd, io->name));
+    eio_err *err = recv != NULL && recv->streak > STREAK_MAX ? take_turn(&self) : NULL;
+    if (err == NULL && recv != NULL && has_bytes(recv))
+        self.res = copy_now(recv, fd, buf);
+    else if (err == NULL && recv != NULL && recv->end != NOTHING_YET)
+        self.res = take_end(recv);
+    else if (err == NULL)
+        err = receive_to_copy(&self, buf);
+    eioi_run_end(&self.run);
+    *out_res = self.res;
+    return err;
+}

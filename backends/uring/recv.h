@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: ISC
+#ifndef EIO_URING_RECV_H
+#define EIO_URING_RECV_H
+
+// Reading from connections. See the theory at the head of recv.c.
+
+#include "backends/unix/low_level.h"
+
+struct eioi_uring;
+
+/** `perform` of a read (EIOI_FD_AHEAD) by a fiber that isn't cancelled. */
+EIO_MUST_USE eio_err *eioi_recv_read(struct eioi_uring *uring, struct eioi_io *io,
+                                     int32_t *out_res);
+/** `eioi_io_ops.lend`. */
+EIO_MUST_USE eio_err *eioi_recv_lend(void *backend, eio_fd *fd, eio_slice *out, int32_t *out_res);
+/** `eioi_io_ops.release`. */
+void eioi_recv_release(void *backend, eio_fd *fd, size_t used);
+
+#endif

@@ -1,0 +1,499 @@
+// SPDX-License-Identifier: ISC
+
+// The receive engine of connections. How often something is armed is seen by its fault point.
+
+#include <fcntl.h>
+#include <poll.h>
+
+#include <memory>
+#include <vector>
+
+#include "backends/uring/uring_run.h"
+#include "fiber/base/alloc.h"
+
+using namespace eio_test;
+
+namespace {
+
+enum { BUF = 16 * 1024 };
+
+/// A turn of the loop in which the kernel had its say.
+eio_err *Settle() {
+    return eioi_sleep_until(eioi_now() + 2000000);
+}
+
+/// A loan of everything there is at once, given back whole.
+eio_err *Lend(eio_flow *flow, std::string *out) {
+    eio_slice lent;
+    EIO_TRY(eio_source_lend(&flow->source, &lent));
+    out->assign(reinterpret_cast<const char *>(lent.base), lent.len);
+    eio_source_release(&flow->source, lent.len);
+    return nullptr;
+}
+
+/// Reads so often that the flow is armed.
+eio_err *Arm(HalfRaw *pair) {
+    std::string text;
+    for (const char *word : {"one", "two"}) {
+        pair->Send(word);
+        EIO_TRY(Lend(pair->flow, &text));
+        EXPECT_EQ(text, word);
+    }
+    // Whoever waits for a third, is served by what is armed; the wait is cancelled, that stays.
+    return First([&]() -> eio_err * { return Lend(pair->flow, &text); }, [] { return Settle(); });
+}
+
+/// Bytes that the kernel still has for `fd`.
+bool HasUnread(eio_flow *flow) {
+    bool has = false;
+    eio_err_drop(eio_fd_use(
+        eio_fd_of_flow(flow), "test",
+        [](void *arg, int fd) -> eio_err * {
+            char byte;
+            *static_cast<bool *>(arg) = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+            return nullptr;
+        },
+        &has));
+    return has;
+}
+
+std::string Pattern(size_t len) {
+    std::string text(len, '\0');
+    for (size_t i = 0; i < len; i++)
+        text[i] = static_cast<char>('a' + i * 7 % 26 + i / 65536 % 3);
+    return text;
+}
+
+} // namespace
+
+class RecvTest : public EioTest {};
+
+TEST_F(RecvTest, AConnectionThatIsReadOftenIsArmedOnce) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        HalfRaw pair;
+        EIO_TRY(pair.Open(sw));
+        FaultPlan faults;
+        EIO_TRY(Arm(&pair));
+        EXPECT_EQ(faults.Count("cqe_read"), 2);
+        std::string text;
+        for (int i = 0; i < 100; i++) {
+            pair.Send("again");
+            EIO_TRY(i % 2 == 0 ? Lend(pair.flow, &text) : pair.Read(&text));
+            EXPECT_EQ(text, "again");
+        }
+        EXPECT_EQ(faults.Count("cqe_read"), 2);
+        EXPECT_EQ(faults.Count("cqe_recv"), 1);
+        return nullptr;
+    }));
+}
+
+TEST_F(RecvTest, WhatComesAheadStaysInTheKernelAfterAFewBuffers) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        HalfRaw pair;
+        EIO_TRY(pair.Open(sw));
+        FaultPlan faults;
+        EIO_TRY(Arm(&pair));
+        std::string sent, got, text;
+        for (int i = 0; i < 12; i++) { // a buffer each
+            std::string word = "word " + std::to_string(i) + ";";
+            pair.Send(word.c_str());
+            sent += word;
+            EIO_TRY(Settle());
+        }
+        EXPECT_TRUE(HasUnread(pair.flow));
+        while (got.size() < sent.size()) {
+            EIO_TRY(Lend(pair.flow, &text));
+            got += text;
+        }
+        EXPECT_EQ(got, sent);
+        pair.Send("on");
+        EIO_TRY(Lend(pair.flow, &text));
+        EXPECT_EQ(text, "on");
+        EXPECT_GE(faults.Count("cqe_recv"), 2) << "it was armed again";
+        return nullptr;
+    }));
+}
+
+TEST_F(RecvTest, ACancelledReaderLeavesAtOnceAndTheBytesStay) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        HalfRaw pair;
+        EIO_TRY(pair.Open(sw));
+        EIO_TRY(Arm(&pair));
+        std::string text;
+        FaultPlan faults;
+        eio_err *err = CancelSub([&](eio_cancel *cc) {
+            return Both([&] { return Lend(pair.flow, &text); },
+                        [&]() -> eio_err * {
+                            eio_cancel_cancel(cc, eio_err_failure("x"));
+                            return nullptr;
+                        });
+        });
+        EXPECT_ERR_TEXT(err, "Cancelled: Failure(\"x\")");
+        EXPECT_EQ(faults.Count("io_uring_enter"), 0) << "the kernel isn't asked";
+        pair.Send("later");
+        EIO_TRY(Lend(pair.flow, &text));
+        EXPECT_EQ(text, "later");
+        EXPECT_EQ(faults.Count("cqe_recv"), 0) << "it was armed all the time";
+        return nullptr;
+    }));
+}
+
+TEST_F(RecvTest, WhatIsHeldIsHadAtOnceButOthersHaveTheirTurn) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        HalfRaw pair;
+        EIO_TRY(pair.Open(sw));
+        EIO_TRY(Arm(&pair));
+        const std::string sent = Pattern(100);
+        pair.Send(sent.c_str());
+        EIO_TRY(Settle());
+        int turns = 0, reads = 0;
+        std::string got;
+        EIO_TRY(Both(
+            [&]() -> eio_err * {
+                for (; got.size() < sent.size(); reads++) {
+                    uint8_t byte;
+                    size_t n;
+                    EIO_TRY(eio_source_single_read(&pair.flow->source, eio_buf_of(&byte, 1), &n));
+                    got += static_cast<char>(byte);
+                    if (reads == 10) {
+                        EXPECT_EQ(turns, 0);
+                    }
+                }
+                return nullptr;
+            },
+            [&]() -> eio_err * {
+                while (got.size() < sent.size()) {
+                    turns++;
+                    EIO_TRY(eio_fiber_yield());
+                }
+                return nullptr;
+            }));
+        EXPECT_EQ(got, sent);
+        EXPECT_GE(turns, 100 / 17);
+        return nullptr;
+    }));
+}
+
+TEST_F(RecvTest, TheEndComesAfterTheBytesBeforeIt) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        for (bool whole : {true, false}) {
+            HalfRaw pair;
+            EIO_TRY(pair.Open(sw));
+            EIO_TRY(Arm(&pair));
+            pair.Send("last");
+            if (!whole)
+                EIO_TRY(Settle());
+            pair.Send("words");
+            pair.Hangup();
+            EIO_TRY(Settle());
+            std::string text, got;
+            eio_err *err;
+            while ((err = Lend(pair.flow, &text)) == nullptr)
+                got += text;
+            EXPECT_ERR(err, &eio_err_end_of_file);
+            EXPECT_EQ(got, "lastwords");
+            EXPECT_ERR(pair.Read(), &eio_err_end_of_file) << "and again";
+        }
+        return nullptr;
+    }));
+}
+
+TEST_F(RecvTest, AShutdownOfTheReceivingSideEndsWhatIsArmed) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        HalfRaw pair;
+        EIO_TRY(pair.Open(sw));
+        EIO_TRY(Arm(&pair));
+        pair.Send("held");
+        EIO_TRY(Settle());
+        EIO_TRY(eio_flow_shutdown(pair.flow, EIO_SHUTDOWN_RECEIVE));
+        std::string text;
+        EIO_TRY(Lend(pair.flow, &text));
+        EXPECT_EQ(text, "held");
+        EXPECT_ERR(Lend(pair.flow, &text), &eio_err_end_of_file);
+        return nullptr;
+    }));
+}
+
+TEST_F(RecvTest, ErrorsOfWhatIsArmedComeAfterTheBytesOrAreSurvived) {
+    for (int errnum : {ECONNRESET, ENOBUFS, EINVAL, EAGAIN, EINTR, ECANCELED}) {
+        EXPECT_OK(EvalUring([&](eio_switch *sw) -> eio_err * {
+            HalfRaw pair;
+            EIO_TRY(pair.Open(sw));
+            FaultPlan faults;
+            faults.Fail("cqe_recv", errnum);
+            std::string text;
+            eio_err *err = Arm(&pair);
+            if (errnum == ECONNRESET) {
+                EXPECT_EQ(eio_err_errno(err), ECONNRESET);
+                eio_err_drop(err);
+            } else {
+                EIO_TRY(err);
+            }
+            pair.Send("x");
+            EIO_TRY(Lend(pair.flow, &text));
+            EXPECT_EQ(text, "x") << errnum;
+            return nullptr;
+        }));
+    }
+}
+
+TEST_F(RecvTest, WhatALoanDoesNotUseComesFirst) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        HalfRaw pair;
+        EIO_TRY(pair.Open(sw));
+        EIO_TRY(Arm(&pair));
+        pair.Send("abc");
+        EIO_TRY(Settle());
+        pair.Send("def");
+        EIO_TRY(Settle());
+        std::string got;
+        for (size_t used : {0u, 1u, 1u, 1u, 2u, 1u}) {
+            eio_slice lent;
+            EIO_TRY(eio_source_lend(&pair.flow->source, &lent));
+            EXPECT_LE(used, lent.len);
+            got.append(reinterpret_cast<const char *>(lent.base), used);
+            eio_source_release(&pair.flow->source, used);
+        }
+        EXPECT_EQ(got, "abcdef");
+        return nullptr;
+    }));
+}
+
+TEST_F(RecvTest, ACloseEndsWhatIsArmedAndThePeerSeesItAtOnce) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        HalfRaw pair;
+        EIO_TRY(pair.Open(sw));
+        EIO_TRY(Arm(&pair));
+        pair.Send("never read");
+        EIO_TRY(Settle());
+        eio_flow_close(pair.flow);
+        EXPECT_EQ(send(pair.raw, "x", 1, MSG_NOSIGNAL), -1);
+        EXPECT_EQ(errno, EPIPE);
+        EXPECT_ERR(pair.Read(), &eio_err_closed);
+        return nullptr;
+    }));
+}
+
+TEST_F(RecvTest, AReaderOfWhatIsArmedHearsOfTheClose) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        for (bool freed : {false, true}) {
+            for (bool bytes : {false, true}) {
+                HalfRaw pair;
+                EIO_TRY(pair.Open(sw));
+                EIO_TRY(Arm(&pair));
+                EIO_TRY(Both(
+                    [&]() -> eio_err * {
+                        EXPECT_ERR(pair.Read(), &eio_err_closed);
+                        return nullptr;
+                    },
+                    [&]() -> eio_err * {
+                        if (bytes)
+                            pair.Send("too late");
+                        if (freed)
+                            eio_flow_free(pair.flow);
+                        else
+                            eio_flow_close(pair.flow);
+                        return nullptr;
+                    }));
+            }
+        }
+        return nullptr;
+    }));
+}
+
+TEST_F(RecvTest, ALoanOutlivesTheClose) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        HalfRaw pair;
+        EIO_TRY(pair.Open(sw));
+        EIO_TRY(Arm(&pair));
+        pair.Send("lent");
+        eio_slice lent;
+        EIO_TRY(eio_source_lend(&pair.flow->source, &lent));
+        eio_flow_close(pair.flow);
+        EIO_TRY(Settle());
+        EXPECT_EQ(std::string(reinterpret_cast<const char *>(lent.base), lent.len), "lent");
+        eio_source_release(&pair.flow->source, 1);
+        EXPECT_ERR(pair.Read(), &eio_err_closed);
+        return nullptr;
+    }));
+}
+
+TEST_F(RecvTest, TakenOutTheDescriptorIsNotArmedAndWhatCameIsStillRead) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        HalfRaw pair;
+        EIO_TRY(pair.Open(sw));
+        EIO_TRY(Arm(&pair));
+        pair.Send("ahead");
+        EIO_TRY(Settle());
+        int fd;
+        EIO_TRY(eio_fd_remove(eio_fd_of_flow(pair.flow), &fd));
+        pair.Send("after");
+        EIO_TRY(Settle());
+        std::string text;
+        EIO_TRY(Lend(pair.flow, &text));
+        EXPECT_EQ(text, "ahead");
+        EXPECT_ERR(Lend(pair.flow, &text), &eio_err_closed);
+        eio_stream_socket *again;
+        EIO_TRY(eio_import_stream(sw, fd, nullptr, &again));
+        EIO_TRY(Lend(&again->flow, &text));
+        EXPECT_EQ(text, "after");
+        return nullptr;
+    }));
+}
+
+TEST_F(RecvTest, WhileTheDescriptorIsUsedNothingIsArmed) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        HalfRaw pair;
+        EIO_TRY(pair.Open(sw));
+        EIO_TRY(Arm(&pair));
+        auto use = [](void *arg, int fd) -> eio_err * {
+            auto *self = static_cast<HalfRaw *>(arg);
+            self->Send("raw");
+            EIO_TRY(Settle());
+            char bytes[8];
+            EXPECT_EQ(recv(fd, bytes, sizeof bytes, MSG_DONTWAIT), 3);
+            return nullptr;
+        };
+        EIO_TRY(eio_fd_use(eio_fd_of_flow(pair.flow), "test", use, &pair));
+        std::string text;
+        pair.Send("then");
+        EIO_TRY(Lend(pair.flow, &text));
+        EXPECT_EQ(text, "then");
+        return nullptr;
+    }));
+}
+
+TEST_F(RecvTest, ABorrowedDescriptorIsNeverReadAhead) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        HalfRaw pair;
+        EIO_TRY(pair.Open(sw));
+        int fd;
+        EIO_TRY(eio_fd_remove(eio_fd_of_flow(pair.flow), &fd));
+        eio_import_opts opts = {};
+        opts.keep_open = true;
+        eio_stream_socket *borrowed;
+        EIO_TRY(eio_import_stream(sw, fd, &opts, &borrowed));
+        pair.flow = &borrowed->flow;
+        FaultPlan faults;
+        EIO_TRY(Arm(&pair));
+        EXPECT_EQ(faults.Count("cqe_recv"), 0);
+        close(fd);
+        return nullptr;
+    }));
+}
+
+TEST_F(RecvTest, ASlowReaderGetsAllOf24MiBInOrder) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        eio_stream_socket *a, *b;
+        EIO_TRY(eio_socketpair_stream(sw, &a, &b));
+        const std::string sent = Pattern(24 << 20);
+        std::string got;
+        return Both(
+            [&]() -> eio_err * {
+                EIO_TRY(eio_sink_write(&a->flow.sink, eio_slice_of(sent.data(), sent.size())));
+                return eio_flow_shutdown(&a->flow, EIO_SHUTDOWN_SEND);
+            },
+            [&]() -> eio_err * {
+                std::vector<uint8_t> space(100000);
+                for (int i = 0;; i++) {
+                    eio_err *err;
+                    if (i % 5 == 4) { // now and then by another way
+                        size_t n = 0;
+                        err = eio_source_single_read(
+                            &b->flow.source,
+                            eio_buf_of(space.data(), i % 2 == 0 ? 1000 : space.size()), &n);
+                        if (err == nullptr)
+                            got.append(reinterpret_cast<char *>(space.data()), n);
+                    } else {
+                        std::string text;
+                        err = Lend(&b->flow, &text);
+                        got += text;
+                    }
+                    if (eio_err_catch(&err, &eio_err_end_of_file))
+                        break;
+                    EIO_TRY(err);
+                    for (int j = i % 4; j > 0; j--)
+                        EIO_TRY(eio_fiber_yield());
+                }
+                EXPECT_TRUE(got == sent);
+                return nullptr;
+            });
+    }));
+}
+
+TEST_F(RecvTest, MoreConnectionsThanBuffersAllGoOn) {
+    for (bool can_grow : {true, false}) {
+        EXPECT_OK(EvalUring([&](eio_switch *sw) -> eio_err * {
+            enum { N = 500, ROUNDS = 6 };
+            std::vector<std::unique_ptr<HalfRaw>> pairs;
+            for (int i = 0; i < N; i++) {
+                pairs.push_back(std::make_unique<HalfRaw>());
+                EIO_TRY(pairs.back()->Open(sw));
+            }
+            FaultPlan faults;
+            if (!can_grow) // each loan finds no buffer, armed or not
+                for (const char *point : {"cqe_recv", "cqe_read"})
+                    faults.Fail(point, ENOBUFS, 1, N);
+            for (int round = 0; round < ROUNDS; round++) {
+                for (auto &pair : pairs)
+                    pair->Send("ping");
+                int lent = 0;
+                EIO_TRY(SwitchRun([&](eio_switch *inner) -> eio_err * {
+                    for (auto &pair : pairs)
+                        EIO_TRY(Fork(inner, [&]() -> eio_err * {
+                            eio_slice slice; // all are lent at the same time
+                            EIO_TRY(eio_source_lend(&pair->flow->source, &slice));
+                            for (lent++; lent < N;)
+                                EIO_TRY(eio_fiber_yield());
+                            EXPECT_EQ(slice.len, 4u);
+                            eio_source_release(&pair->flow->source, 4);
+                            return nullptr;
+                        }));
+                    return nullptr;
+                }));
+            }
+            return nullptr;
+        }));
+    }
+}
+
+TEST_F(RecvTest, WithoutAPoolLoansHaveMemoryOfTheirOwn) {
+    for (const char *point : {"io_uring_register_buf_ring", "mmap"}) {
+        FaultPlan faults;
+        faults.Fail(point, ENOMEM);
+        EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+            HalfRaw pair;
+            EIO_TRY(pair.Open(sw));
+            FaultPlan inner_faults;
+            EIO_TRY(Arm(&pair));
+            EXPECT_EQ(inner_faults.Count("cqe_recv"), 0);
+            pair.Send("abc");
+            eio_slice lent;
+            EIO_TRY(eio_source_lend(&pair.flow->source, &lent));
+            eio_source_release(&pair.flow->source, 1);
+            std::string text;
+            EIO_TRY(pair.Read(&text));
+            EXPECT_EQ(text, "bc");
+            return nullptr;
+        }));
+    }
+}
+
+TEST_F(RecvTest, LargeReadsIntoTheCallersMemoryAreNotArmed) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        HalfRaw pair;
+        EIO_TRY(pair.Open(sw));
+        const std::string sent = Pattern(8000);
+        std::vector<uint8_t> space(64 * 1024);
+        FaultPlan faults;
+        for (int i = 0; i < 20; i++) {
+            size_t n;
+            pair.Send(sent.c_str());
+            EIO_TRY(eio_source_single_read(&pair.flow->source,
+                                           eio_buf_of(space.data(), space.size()), &n));
+            EXPECT_EQ(n, sent.size());
+        }
+        EXPECT_EQ(faults.Count("cqe_recv"), 0);
+        return nullptr;
+    }));
+}
