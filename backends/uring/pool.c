@@ -84,7 +84,7 @@ void eioi_pool_open(struct eioi_pool *self, struct eioi_ring *ring) {
         return;
     }
     if (eioi_ring_add_buffers(ring, memory, EIOI_POOL_MAX, EIOI_POOL_GROUP) < 0) {
-        munmap(memory, RING_BYTES + BYTES);
+        munmap(memory, RING_BYTES + BYTES); // fault: it gives back what was mapped here
         eioi_free(bufs);
         return;
     }
@@ -99,7 +99,7 @@ void eioi_pool_close(struct eioi_pool *self) {
     if (self->ring == NULL)
         return;
     EIO_ASSERT(self->in_ring == self->count, "every buffer has been given back");
-    munmap(self->ring, RING_BYTES + BYTES);
+    munmap(self->ring, RING_BYTES + BYTES); // fault: it gives back what was mapped here
     eioi_free(self->bufs);
     self->ring = NULL;
 }
