@@ -462,17 +462,24 @@ static eio_err *receive_once(struct reading *self) {
 
 static eio_err *lend_from_pool(struct reading *self) {
     struct recv *recv = self->recv;
+    struct eioi_pool *pool = &recv->uring->pool;
     eio_err *err = receive_once(self);
     const struct eioi_op *op = &self->run.op.op;
-    if (op->flags & IORING_CQE_F_BUFFER)
-        came(recv, op->res, op->flags);
+    bool has_buffer = (op->flags & IORING_CQE_F_BUFFER) != 0;
+    uint16_t id = (uint16_t)(op->flags >> IORING_CQE_BUFFER_SHIFT);
+    if (has_buffer)
+        eioi_pool_take(pool, id, op->res > 0 ? (size_t)op->res : 0);
+    if (err == NULL && self->res > 0) {
+        EIO_ASSERT(has_buffer, "bytes have come in a buffer of the pool");
+        self->id = id; // a close that came meanwhile doesn't take it away
+        return NULL;
+    }
+    if (has_buffer)
+        eioi_pool_give(pool, id);
     EIO_TRY(err);
     if (self->res == -ENOBUFS) {
-        recv->starved = !eioi_pool_grow(&recv->uring->pool);
+        recv->starved = !eioi_pool_grow(pool);
         self->res = NOTHING_YET;
-    } else if (self->res > 0) {
-        EIO_ASSERT(recv->last != EIOI_POOL_NONE, "bytes have come in a buffer of the pool");
-        self->id = pop(recv);
     }
     return NULL;
 }

@@ -321,6 +321,42 @@ TEST_F(FakeRingTest, BytesOutAreBytesInWhateverTheKernelDoes) {
     PrintCounts(sum);
 }
 
+TEST_F(FakeRingTest, ALoanWhoseBytesCameWithTheCloseIsHad) {
+    fake_opts opts = {};
+    opts.seed = 1;
+    opts.late = 255; // the bytes are there, and the receive doesn't know yet
+    opts.race = 255; // it does when it is cancelled
+    opts.socket_room = 64;
+    fake_begin(&opts);
+    eio_err *err = EvalFake(
+        [](eio_switch *sw) -> eio_err * {
+            int fds[2];
+            eio_stream_socket *ends[2];
+            fake_socketpair(fds);
+            for (unsigned end = 0; end < 2; end++)
+                EIO_TRY(eio_import_stream(sw, fds[end], nullptr, &ends[end]));
+            return Both(
+                [&]() -> eio_err * {
+                    eio_slice loan;
+                    EIO_TRY(eio_source_lend(&ends[0]->flow.source, &loan));
+                    EXPECT_EQ(std::string(reinterpret_cast<const char *>(loan.base), loan.len),
+                              "x");
+                    eio_source_release(&ends[0]->flow.source, loan.len);
+                    return nullptr;
+                },
+                [&]() -> eio_err * {
+                    EIO_TRY(eio_flow_copy_string("x", &ends[1]->flow.sink));
+                    eio_flow_close(&ends[0]->flow);
+                    return nullptr;
+                });
+        },
+        64);
+    fake_counts counts = {};
+    fake_end(&counts);
+    EXPECT_OK(err);
+    EXPECT_EQ(counts.raced, 1U);
+}
+
 TEST_F(FakeRingTest, ThousandsOfOperationsTimeOutAtOnceInAQueueOfEight) {
     fake_opts opts = {};
     opts.seed = 1;
