@@ -536,6 +536,15 @@ static bool may_take_held(struct recv *self, const eio_fd *fd) {
     return ++self->streak <= STREAK_MAX || fd->closing;
 }
 
+/**
+ * While the descriptor is being taken out, what is armed may still bring bytes: those are read before
+ * the flow says that it is closed.
+ */
+static void await_last_bytes(struct recv *self, const eio_fd *fd) {
+    if (self != NULL && self->armed && fd->closing && !self->closed && !has_bytes(self))
+        recv_await_disarmed(&self->engine);
+}
+
 /** After too many reads that didn't suspend. */
 static eio_err *take_turn(struct reading *self) {
     self->recv->streak = 0;
@@ -560,6 +569,7 @@ eio_err *eioi_recv_lend(void *backend, eio_fd *fd, eio_slice *out, int32_t *out_
     struct recv *recv = of_fd(fd);
     struct reading self;
     EIO_TRY(eio_fiber_check());
+    await_last_bytes(recv, fd);
     if (may_take_held(recv, fd)) {
         *out_res = 1;
         if (has_bytes(recv))
@@ -667,6 +677,7 @@ eio_err *eioi_recv_read(struct eioi_uring *uring, struct eioi_io *io, int32_t *o
     EIO_ASSERT(io->rw.iov_count == 1, "a connection is read into one piece of memory");
     size_t len = io->rw.iov->iov_len;
     eio_buf buf = eio_buf_of(io->rw.iov->iov_base, len < EIOI_IO_LEN_MAX ? len : EIOI_IO_LEN_MAX);
+    await_last_bytes(recv, fd);
     if (may_take_held(recv, fd)) {
         *out_res = has_bytes(recv) ? copy_now(recv, fd, buf) : take_end(recv);
         return NULL;

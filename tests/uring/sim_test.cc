@@ -3,6 +3,8 @@
 // io_uring backend over a fake kernel: what is read is what was written, whatever either does.
 // EIO_RING_SEEDS says how many seeds, EIO_RING_SEED runs one alone.
 
+#include <unistd.h>
+
 #include <cstdlib>
 #include <memory>
 #include <random>
@@ -55,6 +57,8 @@ struct Channel {
     eio_stream_socket *ends[2] = {};
     Direction to[2]; // by the end that reads
     bool closed[2] = {};
+    bool taking_out = false; // the descriptor of end 1, by its number
+    int taken_out = -1;      // that number
     bool broken() const { return closed[0] || closed[1]; }
 };
 
@@ -65,7 +69,7 @@ struct Program {
 
     std::mt19937_64 random;
     std::vector<std::unique_ptr<Channel>> channels;
-    uint64_t cancelled = 0, bytes = 0;
+    uint64_t cancelled = 0, bytes = 0, taken_out = 0;
 };
 
 void CheckBytes(const Direction &d, const uint8_t *bytes, size_t len) {
@@ -152,9 +156,24 @@ void CheckEnd(const Channel &c, unsigned end, eio_err *err) {
     eio_err_drop(err);
 }
 
-eio_err *Reader(Program *p, Channel *c, unsigned end) {
+/// What is left of the stream is read by another flow.
+eio_err *GoOnWithTakenOut(Channel *c, eio_switch *sw) {
+    while (c->taken_out < 0)
+        EIO_TRY(SleepFor(1000));
+    const int fd = c->taken_out;
+    c->taking_out = false;
+    c->taken_out = -1;
+    return eio_import_stream(sw, fd, nullptr, &c->ends[1]);
+}
+
+eio_err *Reader(Program *p, Channel *c, unsigned end, eio_switch *sw) {
     for (;;) {
         eio_err *err = p->OneIn(3) ? LendOnce(p, c, end) : ReadOnce(p, c, end);
+        if (c->taking_out && end == 1 && eio_err_catch(&err, &eio_err_closed)) {
+            EIO_TRY(GoOnWithTakenOut(c, sw));
+            p->taken_out++;
+            continue;
+        }
         if (err != nullptr) {
             CheckEnd(*c, end, err);
             return nullptr;
@@ -214,6 +233,16 @@ eio_err *Closer(Program *p, Channel *c, unsigned end) {
     return nullptr;
 }
 
+eio_err *Taker(Program *p, Channel *c) {
+    EIO_TRY(SleepFor(p->Below(2000000)));
+    c->taking_out = true;
+    int fd;
+    eio_err *err = eio_fd_remove(eio_fd_of_flow(&c->ends[1]->flow), &fd);
+    EIO_TRY(err);
+    c->taken_out = fd;
+    return nullptr;
+}
+
 eio_err *OpenChannel(Program *p, eio_switch *sw, eio_switch *fibers) {
     p->channels.push_back(std::make_unique<Channel>());
     Channel *c = p->channels.back().get();
@@ -223,13 +252,16 @@ eio_err *OpenChannel(Program *p, eio_switch *sw, eio_switch *fibers) {
         c->to[end].salt = p->Below(256);
         EIO_TRY(eio_import_stream(sw, fds[end], nullptr, &c->ends[end]));
     }
+    const bool is_taken_out = p->OneIn(4);
     for (unsigned end = 0; end < 2; end++) {
-        const unsigned count = p->Below(40);
-        EIO_TRY(Fork(fibers, [=] { return Reader(p, c, end); }));
+        const unsigned count = is_taken_out && end == 1 ? 0 : p->Below(40);
+        EIO_TRY(Fork(fibers, [=] { return Reader(p, c, end, sw); }));
         EIO_TRY(Fork(fibers, [=] { return Writer(p, c, end, count); }));
-        if (p->OneIn(6))
+        if (!is_taken_out && p->OneIn(6))
             EIO_TRY(Fork(fibers, [=] { return Closer(p, c, end); }));
     }
+    if (is_taken_out)
+        EIO_TRY(Fork(fibers, [=] { return Taker(p, c); }));
     return nullptr;
 }
 
@@ -240,11 +272,14 @@ eio_err *RunProgram(Program *p, eio_switch *sw) {
             EIO_TRY(OpenChannel(p, sw, fibers));
         return nullptr;
     }));
-    for (auto &c : p->channels)
+    for (auto &c : p->channels) {
+        if (c->taken_out >= 0)
+            close(c->taken_out); // its reader had seen the end
         for (const Direction &d : c->to)
             if (!c->broken()) {
                 EXPECT_EQ(d.received, d.sent);
             }
+    }
     return nullptr;
 }
 
@@ -300,7 +335,7 @@ TEST_F(FakeRingTest, BytesOutAreBytesInWhateverTheKernelDoes) {
                            : many != nullptr ? strtoull(many, nullptr, 10)
                                              : HowMany(kPrograms);
     fake_counts sum = {}, counts = {};
-    uint64_t cancelled = 0, bytes = 0;
+    uint64_t cancelled = 0, bytes = 0, taken_out = 0;
     for (uint64_t seed = from; seed < from + count && !HasFailure(); seed++) {
         const fake_opts opts = KernelOf(seed);
         Program program(seed);
@@ -312,12 +347,13 @@ TEST_F(FakeRingTest, BytesOutAreBytesInWhateverTheKernelDoes) {
         Add(&sum, counts);
         cancelled += program.cancelled;
         bytes += program.bytes;
+        taken_out += program.taken_out;
         if (HasFailure())
             printf("to run it again: EIO_RING_SEED=%llu\n", static_cast<unsigned long long>(seed));
     }
-    printf("%llu programs, %llu bytes, %llu cancelled operations\n",
+    printf("%llu programs, %llu bytes, %llu cancelled operations, %llu descriptors taken out\n",
            static_cast<unsigned long long>(count), static_cast<unsigned long long>(bytes),
-           static_cast<unsigned long long>(cancelled));
+           static_cast<unsigned long long>(cancelled), static_cast<unsigned long long>(taken_out));
     PrintCounts(sum);
 }
 
@@ -355,6 +391,50 @@ TEST_F(FakeRingTest, ALoanWhoseBytesCameWithTheCloseIsHad) {
     fake_end(&counts);
     EXPECT_OK(err);
     EXPECT_EQ(counts.raced, 1U);
+}
+
+TEST_F(FakeRingTest, WhatComesWhileADescriptorIsTakenOutIsReadBeforeTheFlowIsClosed) {
+    fake_opts opts = {};
+    opts.seed = 1;
+    opts.no_answer = 255; // what is armed goes on for a while
+    opts.socket_room = 64;
+    fake_begin(&opts);
+    eio_err *err = EvalFake(
+        [](eio_switch *sw) -> eio_err * {
+            int fds[2];
+            eio_stream_socket *ends[2];
+            fake_socketpair(fds);
+            for (unsigned end = 0; end < 2; end++)
+                EIO_TRY(eio_import_stream(sw, fds[end], nullptr, &ends[end]));
+            std::string got;
+            auto read = [&]() -> eio_err * {
+                uint8_t space[8];
+                size_t len;
+                EIO_TRY(eio_source_single_read(&ends[1]->flow.source,
+                                               eio_buf_of(space, sizeof space), &len));
+                got.append(reinterpret_cast<const char *>(space), len);
+                return nullptr;
+            };
+            for (int i = 0; i < 3; i++) { // so often that it is armed
+                EIO_TRY(eio_flow_copy_string("x", &ends[0]->flow.sink));
+                EIO_TRY(read());
+            }
+            int fd = -1;
+            EIO_TRY(All({[&] { return eio_fd_remove(eio_fd_of_flow(&ends[1]->flow), &fd); },
+                         [&]() -> eio_err * {
+                             EIO_TRY(read());
+                             EXPECT_EQ(got, "xxxlate");
+                             EXPECT_ERR(read(), &eio_err_closed);
+                             return nullptr;
+                         },
+                         [&] { return eio_flow_copy_string("late", &ends[0]->flow.sink); }}));
+            close(fd);
+            return nullptr;
+        },
+        64);
+    fake_counts counts = {};
+    fake_end(&counts);
+    EXPECT_OK(err);
 }
 
 TEST_F(FakeRingTest, ThousandsOfOperationsTimeOutAtOnceInAQueueOfEight) {
