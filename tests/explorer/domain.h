@@ -47,6 +47,7 @@ template <class F> void Domain(F main) {
     eioi_sched_opts opts = {};
     opts.ops = &ops;
     opts.backend = &poked;
+    opts.loop.stack_bytes = 32 * 1024; // each execution maps them anew
     auto in_switch = [&main] { return eio_switch_run(CallWithSwitch<F>, &main); };
     eio_err *err = eioi_sched_run(&opts, Call<decltype(in_switch)>, &in_switch);
     Check(err == nullptr, "a domain has failed");
