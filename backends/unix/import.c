@@ -63,7 +63,7 @@ static eio_err *consider_ahead(int fd, unsigned *flags) {
 eio_err *eio_import_stream(eio_switch *sw, int fd, const struct eio_import_opts *opts,
                            eio_stream_socket **out) {
     struct eioi_stream *flow;
-    unsigned flags;
+    unsigned flags = 0;
     EIO_TRY(prepare(fd, opts, &flags));
     EIO_TRY(consider_ahead(fd, &flags));
     EIO_TRY(eioi_stream_new(flags, &flow));
@@ -75,7 +75,7 @@ eio_err *eio_import_stream(eio_switch *sw, int fd, const struct eio_import_opts 
 eio_err *eio_import_listening(eio_switch *sw, int fd, const struct eio_import_opts *opts,
                               eio_listener **out) {
     struct eioi_listener *listener;
-    unsigned flags;
+    unsigned flags = 0;
     EIO_TRY(prepare(fd, opts, &flags));
     EIO_TRY(eioi_listener_new(flags, &listener));
     eioi_listener_open(listener, sw, fd);
@@ -86,7 +86,7 @@ eio_err *eio_import_listening(eio_switch *sw, int fd, const struct eio_import_op
 eio_err *eio_import_datagram(eio_switch *sw, int fd, const struct eio_import_opts *opts,
                              eio_datagram_socket **out) {
     struct eioi_datagram *datagram;
-    unsigned flags;
+    unsigned flags = 0;
     EIO_TRY(prepare(fd, opts, &flags));
     EIO_TRY(eioi_datagram_new(flags, &datagram));
     eioi_datagram_open(datagram, sw, fd);

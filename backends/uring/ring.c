@@ -252,13 +252,19 @@ static void publish(struct io_uring_sq *sq) {
 int eioi_ring_enter(struct eioi_ring *self, unsigned submit, bool wait,
                     struct __kernel_timespec *timeout) {
     struct io_uring_getevents_arg arg = {.ts = (uintptr_t)timeout, .sigmask_sz = _NSIG / 8};
-    unsigned flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
+    unsigned flags = IORING_ENTER_GETEVENTS;
+    void *ext = NULL; // what the kernel needn't fetch isn't given
+    size_t ext_size = _NSIG / 8;
+    if (timeout != NULL) {
+        flags |= IORING_ENTER_EXT_ARG;
+        ext = &arg;
+        ext_size = sizeof arg;
+    }
     publish(&self->io.sq);
     if (EIOI_FAULT(io_uring_enter))
         return -errno;
     // fault: asked above
-    return io_uring_enter2((unsigned)self->io.ring_fd, submit, wait ? 1 : 0, flags,
-                           (sigset_t *)(void *)&arg, sizeof arg);
+    return io_uring_enter2((unsigned)self->io.ring_fd, submit, wait ? 1 : 0, flags, ext, ext_size);
 }
 
 int eioi_ring_add_buffers(struct eioi_ring *self, struct io_uring_buf_ring *ring, unsigned entries,

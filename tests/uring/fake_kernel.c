@@ -653,7 +653,6 @@ static int wait_until(int64_t until) {
 int io_uring_enter2(unsigned fd, unsigned to_submit, unsigned min_complete, unsigned flags,
                     sigset_t *sig, size_t size) {
     (void)fd;
-    (void)flags;
     (void)size;
     k.counts.enters++;
     k.now += 1000;
@@ -664,8 +663,9 @@ int io_uring_enter2(unsigned fd, unsigned to_submit, unsigned min_complete, unsi
         return -EBUSY;
     unsigned wanted = to_submit;
     int taken = submit_some(to_submit);
-    const struct io_uring_getevents_arg *arg = (const void *)sig;
-    const struct __kernel_timespec *ts = (const void *)(uintptr_t)arg->ts;
+    const struct io_uring_getevents_arg *arg =
+        (flags & IORING_ENTER_EXT_ARG) != 0 ? (const void *)sig : NULL;
+    const struct __kernel_timespec *ts = arg == NULL ? NULL : (const void *)(uintptr_t)arg->ts;
     int64_t until = ts == NULL ? INT64_MAX : k.now + ts->tv_sec * 1000000000 + ts->tv_nsec;
     if (min_complete > 0 && (unsigned)taken == wanted && !has_completions()) {
         int rc = wait_until(until);
