@@ -77,20 +77,32 @@ def lines_script(path, title, xlabel, ylabel, series):
 
 
 def _bars_of(result):
+    """Costs of servers, bytes of connections, or rates, whichever the row has; and their unit."""
     bars = []
     unit = None
     for name, data in result.data.items():
+        kind = data.get("kind") or ("eio" if name.endswith(" eio") else "peer")
         if "cost" in data:
-            bars.append((name, data["kind"], data["cost"]))
+            bars.append((name, kind, data["cost"]))
             unit = data["unit"]["cost"]
+        elif "bytes" in data:
+            bars.append((name, kind, [data["bytes"]["resident"]]))
+            unit = "resident B for each"
+        elif "rate" in data:
+            bars.append((name, kind, data["rate"]))
+            unit = data["unit"]
     return bars, unit
 
 
+# Rows of which a case is how many there are.
+_COUNTED = ("yield", "cancel", "timer-arm", "timer-cancel", "timer-fire")
+
+
 def _lines_of(result):
-    """Rows of which a case is a size."""
+    """What the cost of one is against their number."""
     series = {}
     for data in result.data.values():
-        if "row" in data and data.get("case", "").isdigit() and data.get("unit") == "ns":
+        if data.get("row") in _COUNTED:
             series.setdefault(data["row"], []).append((int(data["case"]), stats.median(data["values"])))
             if data["bare"]:
                 name = data["row"] + ", bare loop"
@@ -108,7 +120,7 @@ def draw(result, folder):
     elif bars:
         error = _draw(path, bars_script(path, result.title, unit, bars))
     elif lines:
-        error = _draw(path, lines_script(path, result.title, "fibers, timers, capacity", "ns", lines))
+        error = _draw(path, lines_script(path, result.title, "fibers, timers", "ns for each", lines))
     else:
         return [], None
     return ([], error) if error else ([os.path.basename(path)], None)

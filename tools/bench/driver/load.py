@@ -218,7 +218,8 @@ class LoadRow:
     """A row of servers under one kind of load.
 
     `bars`: the most that an eio server's cost may be of the limit's, by competitor. `rate_bars`: the least that its
-    rate on one core may be.
+    rate on one core may be. `cross_bars`: the least rate, and the most p50 and p99, that those of `bars` may have
+    across two processors, of the best.
     """
 
     def __init__(self, name, title, competitors, transport, mode, options, bars=None, sizes=("short", "full"), **more):
@@ -231,6 +232,7 @@ class LoadRow:
         self._options = options
         self._bars = bars or {}
         self._rate_bars = more.get("rate_bars")
+        self._cross_bars = more.get("cross_bars", {})
         self._measure = more.get("measure", REQUESTS)
 
     def run(self, context):
@@ -312,7 +314,7 @@ class LoadRow:
                 result.notes.append("%s: %d lost and begun again" % (name, data["lost"]))
         if context.size.name != "shortest":
             self._note_standing(result, pairs)
-            self._note_cross(result, crossed)
+            self._note_cross(context, result, crossed)
         self._note_places(result, crossed)
         return result
 
@@ -327,7 +329,7 @@ class LoadRow:
             if text:
                 result.notes.append("%s: %s" % (pair.competitor.name, text))
 
-    def _note_cross(self, result, crossed):
+    def _note_cross(self, context, result, crossed):
         """Rates to the best limit's, latencies to the best of all others'."""
         others = [pair for pair in crossed.values() if pair.competitor.kind in (LIMIT, PEER)]
         fastest = self._limit(others, "rate", max)
@@ -344,7 +346,10 @@ class LoadRow:
             for key, best in parts:
                 to_best = stats.ratio(pair.values(key), best.values(key))
                 if to_best:
-                    told.append("%s %s of '%s'" % (key, report.ratio(to_best), best.competitor.name))
+                    bar = context.bar(self._cross_bars.get(key)) if pair.competitor.name in self._bars else None
+                    verdict = report.verdict(to_best, bar, at_least=key == "rate")
+                    words = [key, report.ratio(to_best), "of '%s'" % best.competitor.name]
+                    told.append(" ".join(words + (["(%s)" % verdict] if verdict else [])))
                     result.data[pair.competitor.name].setdefault("cross", {})[key + "_ratio"] = to_best
             if told:
                 result.notes.append("%s, two cores: %s" % (pair.competitor.name, ", ".join(told)))
