@@ -157,8 +157,31 @@ static eio_err *subscribe(struct eio_signal *self, size_t n) {
     return err;
 }
 
+/** A child of fork(2) has none of the parent's subscribers: signals do there what they did before. */
+static void in_child(void) {
+    mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    atomic_store(&first, NULL);
+    for (int signum = 1; signum < NSIG; signum++) {
+        if (handled[signum].count == 0)
+            continue;
+        handled[signum].count = 1;
+        unwant(signum);
+    }
+    atomic_store(&handlers, 0);
+}
+
+static int fork_status;
+
+static void prepare_for_fork(void) {
+    fork_status = pthread_atfork(NULL, NULL, in_child); // fault: none, once in a process
+}
+
 eio_err *eio_signal_open(eio_switch *sw, const int *signums, size_t n, eio_signal **out) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     EIO_ASSERT(n > 0, "a subscription is to one signal at least");
+    pthread_once(&once, prepare_for_fork);
+    if (fork_status != 0)
+        return eio_err_const(&eio_err_out_of_memory);
     struct eio_signal *self = eioi_zalloc(sizeof *self + n * sizeof self->wanted[0]);
     if (self == NULL)
         return eio_err_const(&eio_err_out_of_memory);

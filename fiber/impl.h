@@ -69,6 +69,7 @@ struct eioi_sched {
         *run_tail;   // ready fibers; run_tail is valid when run_head isn't NULL
     unsigned budget; // resumptions until the next look at the backend
     unsigned id;
+    int *errno_at; // the thread's errno: each fiber has its own, kept while it isn't running
     struct eioi_heap timers;
     const struct eioi_backend_ops *ops;
     void *backend;
@@ -91,6 +92,13 @@ struct eioi_sched {
 
 extern __thread struct eioi_sched *eioi_tls_sched
     __attribute__((visibility("hidden"), tls_model("initial-exec")));
+
+/** Sees to it that a child of fork(2) has no loop (forked.c). */
+EIO_MUST_USE eio_err *eioi_fork_prepare(void);
+/** For a message: in what way the caller is where it can't be. */
+const char *eioi_why_no_loop(void);
+/** In a child of fork(2): whoever traces in the parent may have held the lock. */
+void eioi_trace_forked(void);
 
 /** Stops the program: `func` needs a loop. */
 _Noreturn void eioi_no_loop(const char *func) __attribute__((cold));

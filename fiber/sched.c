@@ -16,6 +16,7 @@
 
 #include "fiber/sched.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -41,8 +42,7 @@ struct eioi_sched *eioi_sched_current(void) {
 }
 
 void eioi_no_loop(const char *func) {
-    EIO_ASSERT(eioi_tls_sched != NULL,
-               "%s was called outside a loop (start one with eio_main or eio_run)", func);
+    EIO_ASSERT(eioi_tls_sched != NULL, "%s was called %s", func, eioi_why_no_loop());
     __builtin_unreachable();
 }
 
@@ -301,11 +301,13 @@ static __attribute__((noinline)) void leave_for_thread(struct eioi_sched *s,
 
 void eioi_park(struct eioi_sched *s) {
     struct eioi_fiber *self = s->current;
+    int saved = *s->errno_at;
     struct eioi_fiber *next = next_ready(s);
     if (__builtin_expect(next == NULL, 0))
         leave_for_thread(s, self, false);
     else if (next != self)
         switch_to(s, self, next, false);
+    *s->errno_at = saved;
 }
 
 /** A yield in whose course the loop is gone through. */
@@ -335,7 +337,9 @@ static inline __attribute__((always_inline)) void yield_turn(struct eioi_sched *
 // goes where the fiber that ran before came from, as far as the processor can tell.
 inline eio_err *eio_fiber_yield(void) {
     struct eioi_sched *s = eioi_here(__func__);
+    int saved = *s->errno_at;
     yield_turn(s);
+    *s->errno_at = saved;
     return eioi_current_cancelled(s);
 }
 
@@ -343,7 +347,7 @@ inline eio_err *eio_fiber_yield(void) {
 
 void eioi_waiter_init(struct eioi_waiter *w, const char *what) {
     struct eioi_sched *s = eioi_tls_sched;
-    EIO_ASSERT(s != NULL, "waiting (%s) outside a loop (start one with eio_main or eio_run)", what);
+    EIO_ASSERT(s != NULL, "waiting (%s) %s", what, eioi_why_no_loop());
     eioi_list_init(&w->node);
     w->fiber = s->current;
     w->sched = s;
@@ -458,7 +462,9 @@ eio_err *eioi_fiber_start(struct eio_cancel *cc, eio_fiber_fn *fn, const void *a
     struct eioi_fiber *parent = s->current;
     if (parent != &s->thread)
         EIOI_CANARY(fork_to_tail) ? eioi_run_push_tail(s, parent) : eioi_run_push_head(s, parent);
+    int saved = *s->errno_at;
     switch_to(s, parent, f, false);
+    *s->errno_at = saved;
     return NULL;
 }
 
@@ -494,6 +500,9 @@ EIOI_NEVER_LEFT _Noreturn void eioi_fiber_main(void) {
         __sanitizer_finish_switch_fiber(NULL, NULL, NULL);
 #endif
     eio_err *err = self->fn(self->arg);
+    EIO_ASSERT(s == eioi_tls_sched,
+               "a fiber has returned in a child of fork(2), which has no loop: "
+               "such a child ends with _exit(2) or execve(2)");
     self->finish(self, err);
     fiber_exit(s);
     __builtin_unreachable();
@@ -524,6 +533,7 @@ static void sched_init(struct eioi_sched *s, const struct eioi_sched_opts *opts)
     s->pick = opts->pick;
     s->budget = full_budget(s);
     s->id = atomic_fetch_add_explicit(&next_domain_id, 1, memory_order_relaxed);
+    s->errno_at = &errno;
     s->trim_at = INT64_MAX;
     s->root.sched = s;
     eioi_list_init(&s->root.sibling);
@@ -538,6 +548,7 @@ static void sched_init(struct eioi_sched *s, const struct eioi_sched_opts *opts)
 
 eio_err *eioi_sched_run(const struct eioi_sched_opts *opts, eio_fiber_fn *fn, void *arg) {
     EIO_ASSERT(eioi_tls_sched == NULL, "a loop was started inside a loop (of the same thread)");
+    EIO_TRY(eioi_fork_prepare());
     struct eioi_sched sched;
     struct eioi_sched *s = &sched;
     sched_init(s, opts);

@@ -151,6 +151,11 @@ struct eioi_backend_ops {
      * NULL in mocks.
      */
     const void *io_ops;
+    /**
+     * In a child of fork(2): gives up what the child shares with the parent, who goes on using it.
+     * NULL: nothing is shared.
+     */
+    void (*forked)(void *backend);
 };
 
 /** What is the same for all the loops of a program. */

@@ -63,6 +63,10 @@ static void to_stderr(const char *text, size_t len) {
     }
 }
 
+void eioi_trace_forked(void) {
+    mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+}
+
 void eio_traceln_set_sink(eio_traceln_sink_fn *fn, void *arg) {
     pthread_mutex_lock(&mutex);
     sink = fn;

@@ -137,6 +137,12 @@ void eioi_epoll_destroy(struct eioi_epoll *self) {
     eioi_free(self);
 }
 
+static void epoll_forked(void *backend) {
+    struct eioi_epoll *self = backend;
+    eioi_close_number(self->wake_fd);
+    eioi_close_number(self->epoll_fd);
+}
+
 const struct eioi_backend_ops eioi_epoll_ops = {
     .name = "epoll",
     .poll = epoll_poll,
@@ -144,4 +150,5 @@ const struct eioi_backend_ops eioi_epoll_ops = {
     .now = epoll_now,
     .await_fd = eioi_epoll_await_fd,
     .io_ops = &eioi_epoll_io_ops,
+    .forked = epoll_forked,
 };

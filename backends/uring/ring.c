@@ -137,6 +137,8 @@ static int set_up(struct io_uring *io, unsigned entries, unsigned flags) {
     struct io_uring_params params = {.flags = flags, .cq_entries = entries * EIOI_RING_CQ_FACTOR};
     int rc = EIOI_FAULT(io_uring_setup) ? -errno : io_uring_queue_init_params(entries, io, &params);
     tell_tools_mapped();
+    if (rc == 0)
+        (void)io_uring_ring_dontfork(io); // refused: a child has it, and no way to use it
     return rc;
 }
 

@@ -275,6 +275,12 @@ static void uring_poke(void *backend) {
     (void)n;
 }
 
+static void uring_forked(void *backend) {
+    struct eioi_uring *self = backend;
+    eioi_close_number(self->wake_fd);
+    eioi_close_number(self->ring.io.ring_fd); // its memory isn't there (eioi_ring_open)
+}
+
 const struct eioi_backend_ops eioi_uring_ops = {
     .name = "io_uring",
     .poll = uring_poll,
@@ -282,6 +288,7 @@ const struct eioi_backend_ops eioi_uring_ops = {
     .now = uring_now,
     .await_fd = eioi_uring_await_fd,
     .io_ops = &eioi_uring_io_ops,
+    .forked = uring_forked,
 };
 
 // Beginning and end

@@ -16,6 +16,7 @@
 #include <mutex>
 
 #include "fiber/base/alloc.h"
+#include "tests/support/io_mode.h"
 
 namespace eio_test {
 
@@ -297,6 +298,7 @@ std::vector<std::string> OpenFds() {
 }
 
 void EioTest::SetUp() {
+    StartIoMode();
     TakeTrace();
     eio_traceln_set_sink(Sink, nullptr);
     eio_err_show_backend(false);
