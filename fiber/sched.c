@@ -529,6 +529,7 @@ static void sched_init(struct eioi_sched *s, const struct eioi_sched_opts *opts)
     s->backend = opts->backend;
     s->stack_bytes =
         opts->loop.stack_bytes != 0 ? opts->loop.stack_bytes : (size_t)EIOI_STACK_DEFAULT;
+    s->guard_bytes = opts->loop.guard_bytes;
     s->spin_ns = opts->loop.spin_ns;
     s->pick = opts->pick;
     s->budget = full_budget(s);
