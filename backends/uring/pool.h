@@ -9,7 +9,10 @@
 #include <stdint.h>
 
 #include "backends/uring/ring.h"
+#include "eio/macros.h"
 #include "eio/slice.h"
+
+EIO_BEGIN_DECLS
 
 enum {
     EIOI_POOL_BUF_BYTES = 16 * 1024,
@@ -60,5 +63,7 @@ static inline bool eioi_pool_low(const struct eioi_pool *self) {
 }
 /** To be called now and then: gives back the memory of buffers that weren't needed lately. */
 void eioi_pool_look(struct eioi_pool *self);
+
+EIO_END_DECLS
 
 #endif

@@ -10,7 +10,10 @@
 #include <stdint.h>
 
 #include "eio/err.h"
+#include "eio/macros.h"
 #include "fiber/base/fault.h"
+
+EIO_BEGIN_DECLS
 
 enum {
     EIOI_RING_ENTRIES = 256,    // submission queue
@@ -74,5 +77,7 @@ int eioi_ring_add_buffers(struct eioi_ring *self, struct io_uring_buf_ring *ring
  * there is none.
  */
 bool eioi_ring_take_back(struct eioi_ring *self, struct io_uring_sqe *out);
+
+EIO_END_DECLS
 
 #endif

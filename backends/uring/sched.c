@@ -32,7 +32,7 @@
 #include "fiber/base/alloc.h"
 #include "fiber/base/assert.h"
 
-enum { REFUSALS_MAX = 1000, LOOK_AFTER_S = 10 };
+enum { REFUSALS_MAX = 1000, LOOK_AFTER_S = 2 };
 #define MS INT64_C(1000000)
 #define S (1000 * MS)
 
