@@ -116,6 +116,8 @@ void eioi_timer_disarm(struct eioi_timer *self);
  * turn.
  */
 EIO_MUST_USE eio_err *eioi_sleep_until(int64_t deadline_ns);
+/** The running fiber has done a lot: the loop looks at I/O and timers at the next turn already. */
+void eioi_sched_poll_soon(void);
 /** Now, by the backend's monotonic clock. */
 int64_t eioi_now(void);
 
@@ -162,7 +164,6 @@ struct eioi_backend_ops {
 struct eioi_loop_opts {
     size_t stack_bytes; // default stack of a fiber; 0: 64 KiB (256 KiB under a sanitizer)
     int64_t spin_ns;    // how long to look for events before blocking; 0: not at all
-    size_t guard_bytes; // of each stack, the part that is its guard, at most half; 0: a page
 };
 
 struct eioi_sched_opts {

@@ -215,6 +215,8 @@ static int32_t try_once(struct eioi_epoll *self, struct eioi_polled *polled, str
                 sendmsg(io->fd->fd, io->msg.msg, io->msg.flags | MSG_DONTWAIT | MSG_NOSIGNAL)));
     case EIOI_IO_ACCEPT: return try_accept(polled, io);
     case EIOI_IO_CONNECT: return try_connect(polled, io, started);
+    case EIOI_IO_READY_IN:
+    case EIOI_IO_READY_OUT: return 0; // an event has come; the caller asks the kernel
     }
     return -EINVAL;
 }

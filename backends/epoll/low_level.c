@@ -25,8 +25,10 @@
 #include <errno.h>
 
 #include "backends/epoll/attempt.h"
+#include "backends/epoll/lend.h"
 #include "backends/epoll/poll.h"
 #include "eio/fiber.h"
+#include "fiber/base/fault.h"
 #include "fiber/base/list.h"
 
 #define RETRY_MIN_NS INT64_C(1000000)
@@ -41,19 +43,33 @@ struct op {
     struct eioi_polled *polled;
     struct eioi_io *io;
     struct eioi_list *line;
-    int64_t retry_ns; // how long the last retry waited
-    bool started;     // see eioi_epoll_attempt
+    struct eioi_loan *loan; // a read into a buffer of the loop; NULL: into the caller's
+    int64_t retry_ns;       // how long the last retry waited
+    bool started;           // see eioi_epoll_attempt
 };
 
-static bool is_reading(const struct eioi_io *io) {
-    return io->op == EIOI_IO_READ || io->op == EIOI_IO_RECVMSG || io->op == EIOI_IO_ACCEPT;
+static bool *flag_of(struct op *op) {
+    return eioi_io_is_reading(op->io->op) ? &op->polled->readable : &op->polled->writable;
 }
 
-static bool *flag_of(struct op *op) {
-    return is_reading(op->io) ? &op->polled->readable : &op->polled->writable;
+/** Into a buffer of the loop, which is held only if bytes came. */
+static int32_t attempt_to_lend(struct op *op) {
+    if (!eioi_loan_take_buffer(op->loan))
+        return -ENOMEM;
+    const struct iovec iov = {
+        .iov_base = op->loan->buffer->bytes,
+        .iov_len = EIOI_LIMIT(short_read, (size_t)EIOI_BUFFER_BYTES),
+    };
+    op->io->rw.iov = &iov;
+    op->io->rw.iov_count = 1;
+    int32_t res = eioi_epoll_attempt(op->loop, op->polled, op->io, &op->started);
+    eioi_loan_fill(op->loan, res > 0 ? (size_t)res : 0);
+    return res;
 }
 
 static int32_t attempt(struct op *op) {
+    if (op->loan != NULL)
+        return attempt_to_lend(op);
     return eioi_epoll_attempt(op->loop, op->polled, op->io, &op->started);
 }
 
@@ -91,7 +107,7 @@ static void op_on_close(struct eioi_inflight *inflight) {
 static int arm(struct op *op, bool later) {
     if (!later)
         return eioi_poll_arm(op->loop, op->io->fd->fd, op->polled,
-                             is_reading(op->io) ? EPOLLIN : EPOLLOUT);
+                             eioi_io_is_reading(op->io->op) ? EPOLLIN : EPOLLOUT);
     op->retry_ns = op->retry_ns == 0 ? RETRY_MIN_NS : op->retry_ns * 2;
     if (op->retry_ns > RETRY_MAX_NS)
         op->retry_ns = RETRY_MAX_NS;
@@ -132,9 +148,17 @@ static eio_err *wait_turn(struct op *op, bool again, bool later, int32_t *out_re
     return eio_fiber_check();
 }
 
+static bool only_waits(const struct op *op) {
+    return op->io->op == EIOI_IO_READY_IN || op->io->op == EIOI_IO_READY_OUT;
+}
+
 static eio_err *run(struct op *op, int32_t *out_res) {
     int32_t res = EIOI_WOULD_BLOCK;
     bool *ready = flag_of(op);
+    if (only_waits(op)) {
+        *ready = false;
+        op->polled->doubtful |= eioi_fault_hook != NULL; // what said EAGAIN may have been a test
+    }
     if (eioi_list_empty(op->line) && (*ready || op->io->op == EIOI_IO_CONNECT)) {
         res = attempt(op);
         if (has_result(res)) {
@@ -163,28 +187,65 @@ static eio_err *perform_in_share(struct op *op, int32_t *out_res) {
         *out_res = fd->fd < 0 ? -EBADF : -ENOMEM;
         return NULL;
     }
-    op->line = is_reading(op->io) ? &op->polled->readers : &op->polled->writers;
+    op->line = eioi_io_is_reading(op->io->op) ? &op->polled->readers : &op->polled->writers;
     eio_err *err = run(op, out_res);
     if (*flag_of(op))
         (void)eioi_poll_serve(op->line);
     return err;
 }
 
-static eio_err *perform(void *backend, struct eioi_io *io, int32_t *out_res) {
-    struct op op = {.loop = backend, .io = io};
+static eio_err *perform_with(struct eioi_epoll *loop, struct eioi_io *io, struct eioi_loan *loan,
+                             int32_t *out_res) {
+    struct op op = {.loop = loop, .io = io, .loan = loan};
     op.inflight.on_close = op_on_close;
     op.inflight.role = io->role;
     op.wait.waiter.woken = true;
     op.retry.waiter = &op.wait.waiter;
-    EIO_TRY(eio_fiber_check());
     EIO_TRY(eioi_fd_enter(io->fd, io->name, &op.inflight));
     eio_err *err = perform_in_share(&op, out_res);
     eioi_fd_leave(io->fd, &op.inflight);
     return err;
 }
 
+static eio_err *perform(void *backend, struct eioi_io *io, int32_t *out_res) {
+    EIO_TRY(eio_fiber_check());
+    if (io->op == EIOI_IO_READ && eioi_loan_has_rest(io->fd)) {
+        const struct iovec *iov = io->rw.iov;
+        *out_res = (int32_t)eioi_loan_copy_rest(io->fd, eio_buf_of(iov->iov_base, iov->iov_len));
+        return NULL;
+    }
+    return perform_with(backend, io, /* loan= */ NULL, out_res);
+}
+
+static eio_err *lend(void *backend, eio_fd *fd, eio_slice *out, int32_t *out_res) {
+    struct eioi_epoll *self = backend;
+    struct eioi_io io = {.op = EIOI_IO_READ, .fd = fd, .name = "readv", .role = EIOI_FD_READS};
+    EIO_TRY(eio_fiber_check());
+    struct eioi_loan *loan = eioi_loan_of(fd, &self->buffers);
+    if (loan == NULL)
+        return eio_err_const(&eio_err_out_of_memory);
+    *out_res = 1;
+    if (!eioi_loan_has_rest(fd))
+        EIO_TRY(perform_with(self, &io, loan, out_res));
+    *out = *out_res > 0 ? eioi_loan_begin(loan) : eio_slice_of(NULL, 0);
+    return NULL;
+}
+
+static void release(void *backend, eio_fd *fd, size_t used) {
+    struct eioi_epoll *self = backend;
+    eioi_loan_end(eioi_loan_of(fd, &self->buffers), used);
+}
+
+static struct eioi_pipes *pipes(void *backend) {
+    struct eioi_epoll *self = backend;
+    return &self->pipes;
+}
+
 const struct eioi_io_ops eioi_epoll_io_ops = {
     .perform = perform,
+    .lend = lend,
+    .release = release,
     .forget = eioi_poll_forget,
+    .pipes = pipes,
     .wants_nonblock = true,
 };

@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 
+#include "backends/epoll/lend.h"
+#include "backends/unix/pipes.h"
 #include "backends/unix/rcfd.h"
 #include "backends/unix/sigpipe.h"
 #include "fiber/base/list.h"
@@ -65,6 +67,8 @@ struct eioi_epoll {
     int wake_fd;                 // an eventfd: poke
     bool no_pwait2;              // the kernel has no epoll_pwait2
     struct eioi_sigpipe sigpipe; // of the loop's thread
+    struct eioi_buffers buffers; // for loans
+    struct eioi_pipes pipes;     // for copying
     struct eioi_poll_table table;
     struct epoll_event events[EIOI_EPOLL_BATCH];
 };

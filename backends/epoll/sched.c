@@ -133,6 +133,8 @@ void eioi_epoll_destroy(struct eioi_epoll *self) {
     if (self->epoll_fd >= 0)
         eioi_close_number(self->epoll_fd);
     eioi_sigpipe_end(&self->sigpipe);
+    eioi_pipes_fini(&self->pipes);
+    eioi_buffers_fini(&self->buffers);
     eioi_poll_table_free(&self->table);
     eioi_free(self);
 }

@@ -17,6 +17,7 @@
 // - no result and the fiber cancelled: Cancelled. No result and the descriptor closed:
 //   eio_err_closed.
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -32,7 +33,15 @@ enum eioi_io_op {
     EIOI_IO_SENDMSG, // sendmsg(2) with msg, flags (MSG_NOSIGNAL is added)
     EIOI_IO_ACCEPT,  // accept4(2): the new descriptor, SOCK_CLOEXEC
     EIOI_IO_CONNECT, // connect(2) to addr
+    // After a call of the caller's own on it has said EAGAIN: until it is worth repeating.
+    EIOI_IO_READY_IN,
+    EIOI_IO_READY_OUT,
 };
+
+static inline bool eioi_io_is_reading(enum eioi_io_op op) {
+    return op == EIOI_IO_READ || op == EIOI_IO_RECVMSG || op == EIOI_IO_ACCEPT ||
+           op == EIOI_IO_READY_IN;
+}
 
 /** One operation. In the caller's frame. */
 struct eioi_io {
@@ -60,6 +69,7 @@ struct eioi_io {
     };
 };
 
+struct eioi_pipes;
 /** The operations of a real backend: `eioi_backend_ops.io_ops`. */
 struct eioi_io_ops {
     /**
@@ -88,6 +98,8 @@ struct eioi_io_ops {
      * uses it. NULL: nothing to do.
      */
     void (*forget)(void *backend, eio_fd *fd);
+    /** The pipes that the loop keeps for copying. */
+    struct eioi_pipes *(*pipes)(void *backend);
     /** New descriptors must be O_NONBLOCK (epoll). */
     bool wants_nonblock;
 };

@@ -20,6 +20,7 @@
 
 #include "backends/unix/bound_path.h"
 #include "backends/unix/low_level.h"
+#include "backends/unix/splice.h"
 #include "backends/unix/unix_flow.h"
 #include "eio/flow_pi.h"
 #include "fiber/base/alloc.h"
@@ -301,6 +302,7 @@ eio_err *eio_fd_remove(eio_fd *self, int *out_fd) {
     const struct eioi_io_ops *ops = eioi_backend_ops_current()->io_ops;
     if (ops->forget != NULL)
         ops->forget(eioi_backend(), self);
+    eioi_splice_forget(self);
     fd_lock(self);
     self->released = true;
     self->fd = -1;
@@ -310,18 +312,25 @@ eio_err *eio_fd_remove(eio_fd *self, int *out_fd) {
     return NULL;
 }
 
+void eioi_fd_begin_raw(eio_fd *self, const char *op) {
+    EIO_ASSERT(self->raw_users < EIOI_FD_RAW_USERS_MAX, "%s: too many at once", op);
+    self->raw_users++;
+    if (self->engine != NULL)
+        self->engine->ops->await_disarmed(self->engine);
+}
+
+void eioi_fd_end_raw(eio_fd *self) {
+    self->raw_users--;
+}
+
 eio_err *eio_fd_use(eio_fd *self, const char *op, eio_fd_use_fn *fn, void *arg) {
     int fd = -1;
     EIO_TRY(eioi_fd_hold(self, op, &fd));
-    if (self->flags & EIOI_FD_STREAM) {
-        EIO_ASSERT(self->raw_users < EIOI_FD_RAW_USERS_MAX, "%s: too many at once", op);
-        self->raw_users++;
-        if (self->engine != NULL)
-            self->engine->ops->await_disarmed(self->engine);
-    }
+    if (self->flags & EIOI_FD_STREAM)
+        eioi_fd_begin_raw(self, op);
     eio_err *err = fn(arg, fd);
     if (self->flags & EIOI_FD_STREAM)
-        self->raw_users--;
+        eioi_fd_end_raw(self);
     eioi_fd_unhold(self);
     return err;
 }

@@ -40,7 +40,7 @@ enum eioi_fd_role {
     EIOI_FD_WRITES,
 };
 
-enum { EIOI_FD_RAW_USERS_MAX = 63 };
+enum { EIOI_FD_RAW_USERS_MAX = 31 };
 
 struct eioi_inflight;
 /**
@@ -74,6 +74,8 @@ struct eioi_fd_engine_ops {
     void (*disarm)(struct eioi_fd_engine *self);
     /** As disarm, and suspends until the share has come back. */
     void (*await_disarmed)(struct eioi_fd_engine *self);
+    /** Whether bytes have come that nobody has asked for. */
+    bool (*holds)(const struct eioi_fd_engine *self);
     /** The descriptor's memory goes. The engine frees its own when the kernel is done with it. */
     void (*orphan)(struct eioi_fd_engine *self);
 };
@@ -98,8 +100,9 @@ struct eio_fd {
     bool reading : 1;          // streams: a fiber reads
     bool writing : 1;          // streams: a fiber writes
     bool drained : 1;          // streams: the last read took all there was
+    bool unblocked : 1;        // streams: O_NONBLOCK was set by us, after the descriptor was opened
     uint8_t reads : 2;         // streams: reads in a row that make receiving ahead worth while
-    uint8_t raw_users : 6;     // streams: those inside eio_fd_use; nothing is armed meanwhile
+    uint8_t raw_users : 5;     // streams: those inside eio_fd_use; nothing is armed meanwhile
     uint32_t home;             // eioi_domain_id of the domain that made it; asserted unless SHARED
     struct eioi_list inflight; // operations that close can interrupt
     _Atomic uint64_t serial;   // epoll's: tells it from others that had its number; 0: none yet
@@ -126,6 +129,13 @@ void eioi_fd_leave(eio_fd *self, struct eioi_inflight *inflight);
 /** As enter and leave, for calls that don't wait (shutdown, getsockname). */
 EIO_MUST_USE eio_err *eioi_fd_hold(eio_fd *self, const char *op, int *out_fd);
 void eioi_fd_unhold(eio_fd *self);
+/**
+ * Between these two calls nothing is armed on a stream, so that its number can be used for more than
+ * a moment. The first one suspends until what is armed has ended; that wait can't be cancelled. The
+ * caller has a share at both.
+ */
+void eioi_fd_begin_raw(eio_fd *self, const char *op);
+void eioi_fd_end_raw(eio_fd *self);
 /**
  * Marks it closing, interrupts what is under way, closes now or when the last share comes back.
  * Idempotent.

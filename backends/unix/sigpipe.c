@@ -100,6 +100,25 @@ void eioi_sigpipe_take(struct eioi_sigpipe *self) {
         take_pending();
 }
 
+void eioi_sigpipe_block(struct eioi_sigpipe_hold *self) {
+    sigset_t set;
+    sigset_t old;
+    sigpipe_set(&set);
+    pthread_sigmask(SIG_BLOCK, &set, &old);
+    self->blocked = sigismember(&old, SIGPIPE) == 0;
+}
+
+void eioi_sigpipe_unblock(struct eioi_sigpipe_hold *self, bool raised) {
+    sigset_t set;
+    if (!self->blocked) // then whoever did block it gets the one that is pending
+        return;
+    // None was pending before, or it would have been delivered: what is pending is ours.
+    if (raised)
+        take_pending();
+    sigpipe_set(&set);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
 void eioi_sigpipe_end(struct eioi_sigpipe *self) {
     sigset_t set;
     if (!self->blocked)

@@ -28,6 +28,15 @@ void eioi_sigpipe_take(struct eioi_sigpipe *self);
 /** In the same thread, when its loop has ended. */
 void eioi_sigpipe_end(struct eioi_sigpipe *self);
 
+/** For calls that know no flag: splice(2) to a socket. */
+struct eioi_sigpipe_hold {
+    bool blocked; // by us
+};
+/** From now on SIGPIPE stays away from this thread. */
+void eioi_sigpipe_block(struct eioi_sigpipe_hold *self);
+/** Until here; `raised`: a call has returned EPIPE. */
+void eioi_sigpipe_unblock(struct eioi_sigpipe_hold *self, bool raised);
+
 EIO_END_DECLS
 
 #endif

@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 #include "backends/unix/low_level.h"
+#include "backends/unix/splice.h"
 #include "eio/flow_pi.h"
 #include "fiber/base/alloc.h"
 #include "fiber/base/assert.h"
@@ -24,6 +25,8 @@ _Static_assert(sizeof(struct eioi_stream) <= 128, "a closed socket keeps at most
 _Static_assert(sizeof(eio_slice) == sizeof(struct iovec), "slices go to the kernel as they are");
 _Static_assert(offsetof(eio_slice, base) == offsetof(struct iovec, iov_base), "slices are iovecs");
 _Static_assert(offsetof(eio_slice, len) == offsetof(struct iovec, iov_len), "slices are iovecs");
+
+enum { MUCH_IN_A_ROW = 8 }; // loans
 
 static const struct eio_source_ops unix_source_ops;
 static const struct eio_source_ops unix_lending_source_ops;
@@ -94,6 +97,65 @@ static eio_err *unix_single_write(eio_sink *sink, const eio_slice *slices, size_
     return NULL;
 }
 
+/** Writes what `from` lends: until its end, or until much of it has come in a row. */
+static eio_err *copy_loans(eio_source *source, eio_sink *sink, bool *out_ended) {
+    const eio_fd *from = &of_source(source)->fd;
+    for (unsigned much = 0; much < MUCH_IN_A_ROW;) {
+        eio_slice loan;
+        eio_err *err = eio_source_lend(source, &loan);
+        if (eio_err_catch(&err, &eio_err_end_of_file)) {
+            *out_ended = true;
+            return NULL;
+        }
+        EIO_TRY(err);
+        much = eioi_splice_is_much(from, loan) ? much + 1 : 0;
+        err = eio_sink_write(sink, loan);
+        eio_source_release(source, loan.len);
+        EIO_TRY(err);
+    }
+    return NULL;
+}
+
+/** Writes what is held. Nothing comes meanwhile, so every loan is one of that. */
+static eio_err *copy_held(eio_source *source, eio_sink *sink) {
+    const eio_fd *from = &of_source(source)->fd;
+    while (from->engine != NULL && from->engine->ops->holds(from->engine)) {
+        eio_slice loan;
+        EIO_TRY(eio_source_lend(source, &loan));
+        eio_err *err = eio_sink_write(sink, loan);
+        eio_source_release(source, loan.len);
+        EIO_TRY(err);
+    }
+    return NULL;
+}
+
+static eio_err *splice_all(eio_source *source, eio_sink *sink, bool *out_ended) {
+    EIO_TRY(copy_held(source, sink));
+    return eioi_splice(&of_source(source)->fd, &of_sink(sink)->fd, out_ended);
+}
+
+static eio_err *copy_much(eio_source *source, eio_sink *sink, bool *out_ended) {
+    eio_fd *from = &of_source(source)->fd;
+    int number = -1;
+    EIO_TRY(eioi_fd_hold(from, "readv", &number));
+    eioi_fd_begin_raw(from, "readv");
+    eioi_fd_unhold(from);
+    eio_err *err = splice_all(source, sink, out_ended);
+    eioi_fd_end_raw(from);
+    return err;
+}
+
+static eio_err *unix_copy_from(eio_sink *sink, eio_source *source) {
+    if (source->ops != &unix_lending_source_ops || !(of_sink(sink)->fd.flags & EIOI_FD_AHEAD))
+        return eio_flow_simple_copy(source, sink);
+    for (bool ended = false; !ended;) {
+        EIO_TRY(copy_loans(source, sink, &ended));
+        if (!ended)
+            EIO_TRY(copy_much(source, sink, &ended));
+    }
+    return NULL;
+}
+
 static eio_err *unix_shutdown(eio_flow *flow, eio_shutdown how) {
     static const int hows[] = {[EIO_SHUTDOWN_RECEIVE] = SHUT_RD,
                                [EIO_SHUTDOWN_SEND] = SHUT_WR,
@@ -135,8 +197,10 @@ static const struct eio_source_ops unix_lending_source_ops = {.name = "unix",
                                                               .lend = unix_lend,
                                                               .release = unix_release,
                                                               .query = unix_source_query};
-static const struct eio_sink_ops unix_sink_ops = {
-    .name = "unix", .single_write = unix_single_write, .query = unix_sink_query};
+static const struct eio_sink_ops unix_sink_ops = {.name = "unix",
+                                                  .single_write = unix_single_write,
+                                                  .copy_from = unix_copy_from,
+                                                  .query = unix_sink_query};
 static const struct eio_flow_ops unix_flow_ops = {.name = "unix",
                                                   .shutdown = unix_shutdown,
                                                   .close = unix_close,

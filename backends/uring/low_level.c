@@ -29,6 +29,7 @@ static const char *const fault_names[] = {
     [EIOI_IO_READ] = "cqe_read",       [EIOI_IO_WRITE] = "cqe_write",
     [EIOI_IO_RECVMSG] = "cqe_recvmsg", [EIOI_IO_SENDMSG] = "cqe_sendmsg",
     [EIOI_IO_ACCEPT] = "cqe_accept",   [EIOI_IO_CONNECT] = "cqe_connect",
+    [EIOI_IO_READY_IN] = "cqe_poll",   [EIOI_IO_READY_OUT] = "cqe_poll",
 };
 
 static struct io_op *io_op_of(struct eioi_op *op) {
@@ -101,11 +102,9 @@ static void prepare_io(struct eioi_op *op, struct io_uring_sqe *sqe) {
     case EIOI_IO_CONNECT:
         io_uring_prep_connect(sqe, io->fd->fd, io->connect.addr, io->connect.addr_len);
         break;
+    case EIOI_IO_READY_IN: io_uring_prep_poll_add(sqe, io->fd->fd, POLLIN | POLLRDHUP); break;
+    case EIOI_IO_READY_OUT: io_uring_prep_poll_add(sqe, io->fd->fd, POLLOUT); break;
     }
-}
-
-static bool is_reading(const struct eioi_io *io) {
-    return io->op == EIOI_IO_READ || io->op == EIOI_IO_RECVMSG || io->op == EIOI_IO_ACCEPT;
 }
 
 static eio_err *run(struct io_op *self, struct eioi_place *place, int32_t *out_res) {
@@ -115,13 +114,13 @@ static eio_err *run(struct io_op *self, struct eioi_place *place, int32_t *out_r
                                       .fault = fault_names[io->op],
                                       .fd = io->fd->fd,
                                       .place = place};
-    self->run.poll_events = is_reading(io) ? POLLIN : POLLOUT;
+    self->run.poll_events = eioi_io_is_reading(io->op) ? POLLIN : POLLOUT;
     return eioi_run_op(&self->run, &spec, out_res);
 }
 
 /** As `run`, in the order of arrival where several fibers may read. */
 static eio_err *run_in_turn(struct io_op *self, int32_t *out_res) {
-    if (!(self->io->fd->flags & EIOI_FD_SHARED) || !is_reading(self->io))
+    if (!(self->io->fd->flags & EIOI_FD_SHARED) || !eioi_io_is_reading(self->io->op))
         return run(self, /* place= */ NULL, out_res);
     struct eioi_lines *lines = &self->run.uring->lines;
     eioi_line_enter(lines, &self->place, self->io->fd->fd, EIOI_LINE_OWN);
@@ -204,10 +203,16 @@ static void uring_close_later(void *backend, int fd) {
     sqe->user_data = ((uint64_t)(unsigned)fd << EIOI_TAG_BITS) | EIOI_TAG_CLOSE;
 }
 
+static struct eioi_pipes *uring_pipes(void *backend) {
+    struct eioi_uring *self = backend;
+    return &self->pipes;
+}
+
 const struct eioi_io_ops eioi_uring_io_ops = {
     .perform = uring_perform,
     .lend = eioi_recv_lend,
     .release = eioi_recv_release,
     .close_later = uring_close_later,
     .flush = eioi_uring_flush,
+    .pipes = uring_pipes,
 };

@@ -354,6 +354,10 @@ static void recv_await_disarmed(struct eioi_fd_engine *engine) {
     eio_err_drop(eioi_wait(&w, NULL));
 }
 
+static bool recv_holds(const struct eioi_fd_engine *engine) {
+    return has_bytes((const struct recv *)(const void *)engine); // its first member
+}
+
 static void recv_close(struct eioi_fd_engine *engine) {
     struct recv *self = of_engine(engine);
     if (self->closed)
@@ -383,6 +387,7 @@ static const struct eioi_fd_engine_ops recv_engine_ops = {
     .close = recv_close,
     .disarm = recv_disarm,
     .await_disarmed = recv_await_disarmed,
+    .holds = recv_holds,
     .orphan = recv_orphan,
 };
 

@@ -351,5 +351,6 @@ void eioi_uring_destroy(struct eioi_uring *self) {
     eioi_pool_close(&self->pool);
     eioi_close_number(self->wake_fd);
     eioi_sigpipe_end(&self->sigpipe);
+    eioi_pipes_fini(&self->pipes);
     eioi_free(self);
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "backends/unix/low_level.h"
+#include "backends/unix/pipes.h"
 #include "backends/unix/sigpipe.h"
 #include "backends/uring/line.h"
 #include "backends/uring/pool.h"
@@ -47,6 +48,7 @@ struct eioi_uring {
     bool look_due;           // it has passed
     struct __kernel_timespec look_after; // where the kernel reads it
     struct eioi_sigpipe sigpipe;
+    struct eioi_pipes pipes; // for copying
 };
 
 /** A submission entry, counted as in flight; NULL when the queue is full. */

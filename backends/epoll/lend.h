@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: ISC
+#ifndef EIO_EPOLL_LEND_H
+#define EIO_EPOLL_LEND_H
+
+// Loans of what has come on connections. See the theory at the head of lend.c.
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "backends/unix/rcfd.h"
+#include "eio/slice.h"
+
+enum {
+    EIOI_BUFFER_BYTES = 64 * 1024,
+    EIOI_BUFFERS_KEPT = 16,
+};
+
+/** A buffer, when nobody uses it. */
+struct eioi_buffer {
+    struct eioi_buffer *next; // in `eioi_buffers.first`
+    uint8_t bytes[EIOI_BUFFER_BYTES];
+};
+
+/** A loop's. All zero: none. */
+struct eioi_buffers {
+    struct eioi_buffer *first; // last used, first used again
+    unsigned count;
+};
+
+/** A connection's loan, or what is left of one; made by its first loan. */
+struct eioi_loan {
+    struct eioi_fd_engine engine;
+    struct eioi_buffers *buffers; // the loop's
+    struct eioi_buffer *buffer;   // NULL: nothing is lent and nothing left
+    uint32_t start, end;          // of the bytes in it that nobody has used
+    bool lent;                    // to a reader; else they are left over
+    bool closed;                  // what isn't used is forgotten
+};
+
+/** The descriptor's; NULL: out of memory. */
+struct eioi_loan *eioi_loan_of(eio_fd *fd, struct eioi_buffers *buffers);
+/** Whether bytes are left over. */
+bool eioi_loan_has_rest(const eio_fd *fd);
+/** Copies of them what fits into `buf`. */
+size_t eioi_loan_copy_rest(eio_fd *fd, eio_buf buf);
+/** Lends what is left over, or was just received. */
+eio_slice eioi_loan_begin(struct eioi_loan *self);
+/** Ends it. */
+void eioi_loan_end(struct eioi_loan *self, size_t used);
+/** A buffer to receive into; false: out of memory. */
+bool eioi_loan_take_buffer(struct eioi_loan *self);
+/** `len` bytes were received into it; 0: it isn't wanted. */
+void eioi_loan_fill(struct eioi_loan *self, size_t len);
+/** Frees the buffers that are kept. */
+void eioi_buffers_fini(struct eioi_buffers *self);
+
+#endif
