@@ -14,6 +14,7 @@
 #include "eio/addr.h"
 #include "eio/await_fd.h"
 #include "eio/buf_read.h"
+#include "eio/buf_write.h"
 #include "eio/cancel.h"
 #include "eio/clock.h"
 #include "eio/condition.h"

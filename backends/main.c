@@ -44,6 +44,7 @@ static struct eioi_loop_opts loop_opts(const struct eio_run_opts *given) {
     if (given == NULL)
         return loop;
     loop.stack_bytes = given->stack_bytes;
+    loop.guard_bytes = given->guard_bytes;
     loop.spin_ns = given->spin_ns < 0 ? 0 : given->spin_ns;
     if (loop.spin_ns > MAX_SPIN_NS)
         loop.spin_ns = MAX_SPIN_NS;

@@ -43,6 +43,12 @@ struct eio_run_opts {
      * the processor to itself meanwhile. At most a second; negative: 0.
      */
     int64_t spin_ns;
+    /**
+     * How much of each stack is its guard, at most half of it; rounded up to pages of 4 KiB; 0: 4
+     * KiB. A function that is compiled without `-fstack-clash-protection` and has more locals than
+     * that may overflow beyond the guard unnoticed. A larger guard costs address space, no memory.
+     */
+    size_t guard_bytes;
 };
 /**
  * Runs `fn(arg, env)` and returns its error; prints nothing but the fall-back line, touches no

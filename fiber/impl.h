@@ -74,6 +74,7 @@ struct eioi_sched {
     const struct eioi_backend_ops *ops;
     void *backend;
     size_t stack_bytes;
+    size_t guard_bytes;
     int64_t spin_ns;                             // how long to look for events before blocking
     size_t (*pick)(void *backend, size_t ready); // NULL: the first goes on
     size_t fibers;                               // alive

@@ -10,6 +10,7 @@
 
 #include "fiber/base/alloc.h"
 #include "fiber/base/canary.h"
+#include "fiber/base/hint.h"
 #include "fiber/base/spin.h"
 #include "fiber/impl.h"
 
@@ -141,8 +142,8 @@ static __attribute__((noinline)) eio_err *await_slowly(eio_promise *self, void *
     return result(self, out_value);
 }
 
-// `inline` for whole-program optimisation: a promise that is resolved costs a few loads.
-inline eio_err *eio_promise_await(eio_promise *self, void **out_value) {
+// A promise that is resolved costs a few loads.
+EIOI_INLINE eio_err *eio_promise_await(eio_promise *self, void **out_value) {
     if (!atomic_load_explicit(&self->resolved, memory_order_acquire))
         return await_slowly(self, out_value);
     return result(self, out_value);

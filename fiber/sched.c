@@ -25,6 +25,7 @@
 #include "eio/trace.h"
 #include "fiber/base/canary.h"
 #include "fiber/base/fault.h"
+#include "fiber/base/hint.h"
 #include "fiber/impl.h"
 
 // A backend that picks who goes on (`eioi_sched_opts.pick`) is asked before every resumption: the
@@ -335,9 +336,9 @@ static inline __attribute__((always_inline)) void yield_turn(struct eioi_sched *
     }
 }
 
-// `inline` makes whole-program optimisation put it into the caller: the return of a called function
-// goes where the fiber that ran before came from, as far as the processor can tell.
-inline eio_err *eio_fiber_yield(void) {
+// Inlined it also has no return, which the processor would expect to go where the fiber came from
+// that ran before.
+EIOI_INLINE eio_err *eio_fiber_yield(void) {
     struct eioi_sched *s = eioi_here(__func__);
     int saved = *s->errno_at;
     yield_turn(s);
@@ -533,6 +534,7 @@ static void sched_init(struct eioi_sched *s, const struct eioi_sched_opts *opts)
     s->backend = opts->backend;
     s->stack_bytes =
         opts->loop.stack_bytes != 0 ? opts->loop.stack_bytes : (size_t)EIOI_STACK_DEFAULT;
+    s->guard_bytes = opts->loop.guard_bytes;
     s->spin_ns = opts->loop.spin_ns;
     s->pick = opts->pick;
     s->budget = full_budget(s);

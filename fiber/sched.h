@@ -164,6 +164,7 @@ struct eioi_backend_ops {
 struct eioi_loop_opts {
     size_t stack_bytes; // default stack of a fiber; 0: 64 KiB (256 KiB under a sanitizer)
     int64_t spin_ns;    // how long to look for events before blocking; 0: not at all
+    size_t guard_bytes; // of each stack, the part that is its guard, at most half; 0: a page
 };
 
 struct eioi_sched_opts {

@@ -8,7 +8,8 @@
 //
 // Guards: MADV_GUARD_INSTALL (Linux 6.13) makes one without a mapping of its own, so that a million
 // guarded stacks are possible; before that mprotect splits the slab, and the system's limit of
-// mappings per process (vm.max_map_count) ends it at about 32,000 stacks, with Stack_limit. One call
+// mappings per process (vm.max_map_count) ends it at about 30,000 stacks, with Stack_limit, before the
+// rest of the process has none left. One call
 // (process_madvise on this process, Linux 6.15) makes the guards of several slots, and another one
 // their first pages, which costs less than that many calls and page faults. So that a small program
 // has no pages that it doesn't use, that is done for an eighth of the slots used so far, and 64 at
@@ -23,9 +24,11 @@
 #include "fiber/stack.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -48,7 +51,6 @@
 
 enum {
     PAGE = 4096,
-    GUARD = PAGE,
     SLAB_SLOTS_FIRST = 64,
     SLAB_SLOTS_MAX = 1024,
     COLOUR_STEP = 192,
@@ -66,6 +68,7 @@ struct eioi_slab {
     uint32_t slots;
     uint32_t fresh;     // slots below this number have been used
     uint32_t prepared;  // slots below this number have their guards; not less than `fresh`
+    uint32_t split;     // guards that are mappings of their own
     uint32_t cold_head; // first cold slot; UINT32_MAX: none
     uint32_t cold_count;
     uint32_t meta[]; // per slot: the next cold slot, or (under valgrind) the id of the stack
@@ -73,6 +76,7 @@ struct eioi_slab {
 
 struct eioi_stack_pool {
     size_t bytes;            // of a slot
+    size_t guard;            // of these, the guard
     struct eioi_slab *slabs; // newest first
     struct eioi_fiber *hot;
     size_t hot_count;
@@ -84,6 +88,7 @@ struct eioi_stack_pool {
 };
 
 static atomic_bool guard_by_mprotect; // MADV_GUARD_INSTALL isn't there
+static atomic_size_t split_guards;    // guards that are mappings of their own, in all domains
 static atomic_bool one_by_one;        // process_madvise doesn't take this process, or this advice
 
 static size_t colour_of(const struct eioi_slab *slab, uint32_t slot) {
@@ -101,30 +106,68 @@ static uint32_t slot_of(const struct eioi_slab *slab, const struct eioi_fiber *f
     return (uint32_t)((size_t)((const char *)fiber - slab->base) / slab->pool->bytes);
 }
 
-static bool install_guard(char *at) {
+/** How many mappings this process may have. */
+static size_t read_max_map_count(void) {
+    char text[32];
+    size_t count = 65530; // the system's own default
+    int fd = EIOI_SYS(open, open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC));
+    if (fd < 0)
+        return count;
+    ssize_t len = EIOI_SYS(read, read(fd, text, sizeof text - 1));
+    if (len > 0) {
+        text[len] = '\0';
+        count = strtoul(text, NULL, 10);
+    }
+    close(fd); // fault: none, nothing was written
+    return count;
+}
+
+/**
+ * Whether two more mappings may go into a guard. A sixteenth of what the process may have is left to
+ * the rest of it: where mappings run out, so do allocations and threads.
+ */
+static bool have_mappings(void) {
+    static atomic_size_t max_map_count; // 0: not known yet
+    size_t max = atomic_load_explicit(&max_map_count, memory_order_relaxed);
+    if (max == 0) {
+        max = read_max_map_count();
+        atomic_store_explicit(&max_map_count, max, memory_order_relaxed);
+    }
+    return 2 * atomic_load_explicit(&split_guards, memory_order_relaxed) < max - max / 16;
+}
+
+static bool split_off_guard(struct eioi_slab *slab, char *at) {
+    if (!have_mappings() || EIOI_SYS(mprotect, mprotect(at, slab->pool->guard, PROT_NONE)) != 0)
+        return false;
+    slab->split++;
+    atomic_fetch_add_explicit(&split_guards, 1, memory_order_relaxed);
+    return true;
+}
+
+static bool install_guard(struct eioi_slab *slab, char *at) {
     if (!atomic_load_explicit(&guard_by_mprotect, memory_order_relaxed)) {
-        if (EIOI_SYS(madvise, madvise(at, GUARD, MADV_GUARD_INSTALL)) == 0)
+        if (EIOI_SYS(madvise, madvise(at, slab->pool->guard, MADV_GUARD_INSTALL)) == 0)
             return true;
         if (errno != EINVAL)
             return false;
         atomic_store_explicit(&guard_by_mprotect, true, memory_order_relaxed);
     }
-    return EIOI_SYS(mprotect, mprotect(at, GUARD, PROT_NONE)) == 0;
+    return split_off_guard(slab, at);
 }
 
 /**
- * Gives `advice` for the page at `first` and for those at the same place in the slots behind, `n` in
- * all; returns for how many it was taken.
+ * Gives `advice` for the `len` bytes at `first` and for those at the same place in the slots behind,
+ * `n` in all; returns for how many it was taken.
  */
-static uint32_t advise_pages(char *first, size_t stride, uint32_t n, int advice) {
+static uint32_t advise_slots(char *first, size_t len, size_t stride, uint32_t n, int advice) {
     struct iovec pages[BATCH_MAX];
     for (uint32_t i = 0; i < n; i++)
-        pages[i] = (struct iovec){.iov_base = first + i * stride, .iov_len = PAGE};
+        pages[i] = (struct iovec){.iov_base = first + i * stride, .iov_len = len};
     long done = EIOI_SYS(process_madvise, syscall(SYS_process_madvise, PIDFD_SELF_THREAD, pages,
                                                   (size_t)n, advice, 0U));
     if (done < 0 && (errno == ENOSYS || errno == EBADF || errno == EINVAL || errno == EPERM))
         atomic_store_explicit(&one_by_one, true, memory_order_relaxed);
-    return done < 0 ? 0 : (uint32_t)done / PAGE;
+    return done < 0 ? 0 : (uint32_t)((size_t)done / len);
 }
 
 /** How many of the fresh slots of `slab` to prepare now. */
@@ -144,10 +187,10 @@ static uint32_t batch_of(const struct eioi_stack_pool *pool, const struct eioi_s
 static bool prepare(const struct eioi_stack_pool *pool, struct eioi_slab *slab) {
     char *low = slab->base + (size_t)slab->fresh * pool->bytes;
     uint32_t n = batch_of(pool, slab);
-    uint32_t done = n > 1 ? advise_pages(low, pool->bytes, n, MADV_GUARD_INSTALL) : 0;
+    uint32_t done = n > 1 ? advise_slots(low, pool->guard, pool->bytes, n, MADV_GUARD_INSTALL) : 0;
     if (done > 0)
-        (void)advise_pages(low + pool->bytes - PAGE, pool->bytes, done, MADV_POPULATE_WRITE);
-    else if (install_guard(low))
+        (void)advise_slots(low + pool->bytes - PAGE, PAGE, pool->bytes, done, MADV_POPULATE_WRITE);
+    else if (install_guard(slab, low))
         done = 1;
     slab->prepared = slab->fresh + done;
     return done > 0;
@@ -188,11 +231,12 @@ static void tell_tools_new(struct eioi_slab *slab, uint32_t slot, struct eioi_fi
     fiber->tsan_fiber = __tsan_create_fiber(0);
 #endif
 #ifdef EIOI_ASAN
-    fiber->asan_bottom = low + GUARD;
-    fiber->asan_size = (size_t)((char *)fiber - (low + GUARD));
+    fiber->asan_bottom = low + slab->pool->guard;
+    fiber->asan_size = (size_t)((char *)fiber - (low + slab->pool->guard));
 #endif
 #ifdef EIOI_VALGRIND
-    slab->meta[slot] = (uint32_t)VALGRIND_STACK_REGISTER(low + GUARD, low + slab->pool->bytes);
+    slab->meta[slot] =
+        (uint32_t)VALGRIND_STACK_REGISTER(low + slab->pool->guard, low + slab->pool->bytes);
 #endif
     (void)low;
     (void)slab;
@@ -250,11 +294,19 @@ static inline unsigned class_of(size_t bytes) {
     return 64 - EIOI_STACK_MIN_SHIFT - (unsigned)__builtin_clzll(bytes - 1);
 }
 
-static eio_err *pool_new(unsigned class, struct eioi_stack_pool **out) {
+/** What is asked for (0: a page) in whole pages, at most half of a slot. */
+static size_t guard_of(size_t asked, size_t slot_bytes) {
+    if (asked > slot_bytes / 2)
+        return slot_bytes / 2;
+    return asked == 0 ? (size_t)PAGE : (asked + PAGE - 1) & ~(size_t)(PAGE - 1);
+}
+
+static eio_err *pool_new(unsigned class, size_t guard_bytes, struct eioi_stack_pool **out) {
     struct eioi_stack_pool *pool = eioi_zalloc(sizeof *pool);
     if (pool == NULL)
         return eio_err_const(&eio_err_out_of_memory);
     pool->bytes = (size_t)1 << (EIOI_STACK_MIN_SHIFT + class);
+    pool->guard = guard_of(guard_bytes, pool->bytes);
 #ifdef EIOI_VALGRIND
     pool->valgrind = RUNNING_ON_VALGRIND != 0;
 #endif
@@ -273,7 +325,7 @@ static __attribute__((noinline)) eio_err *get_slowly(struct eioi_sched *s, size_
         return eio_err_new(&eio_err_invalid_argument,
                            "stack_bytes: %zu is more than a stack can have", bytes);
     if (s->pools[class] == NULL)
-        EIO_TRY(pool_new(class, &s->pools[class]));
+        EIO_TRY(pool_new(class, s->guard_bytes, &s->pools[class]));
     struct eioi_stack_pool *pool = s->pools[class];
     if (pool->cold_count == 0)
         return take_fresh(pool, out);
@@ -333,7 +385,7 @@ static void make_cold(struct eioi_stack_pool *pool, struct eioi_fiber *fiber) {
     tell_tools_gone(slab, slot);
     // Refused: the pages stay, and work.
     // fault: none, see above
-    (void)madvise(low + GUARD, pool->bytes - GUARD, MADV_DONTNEED);
+    (void)madvise(low + pool->guard, pool->bytes - pool->guard, MADV_DONTNEED);
     slab->meta[slot] = slab->cold_head;
     slab->cold_head = slot;
     slab->cold_count++;
@@ -389,6 +441,7 @@ void eioi_stack_destroy_all(struct eioi_sched *s) {
 #endif
             // fault: none, there is nobody to tell, and nothing else to do
             munmap(slab->base, (size_t)slab->slots * pool->bytes);
+            atomic_fetch_sub_explicit(&split_guards, slab->split, memory_order_relaxed);
             eioi_free(slab);
         }
         eioi_free(pool);
@@ -398,7 +451,7 @@ void eioi_stack_destroy_all(struct eioi_sched *s) {
 
 void eioi_stack_bounds(const struct eioi_fiber *fiber, char **out_low, char **out_high) {
     const struct eioi_slab *slab = fiber->slab;
-    *out_low = slab->base + (size_t)slot_of(slab, fiber) * slab->pool->bytes + GUARD;
+    *out_low = slab->base + (size_t)slot_of(slab, fiber) * slab->pool->bytes + slab->pool->guard;
     *out_high = slab->base + (size_t)(slot_of(slab, fiber) + 1) * slab->pool->bytes;
 }
 
@@ -415,7 +468,7 @@ bool eioi_stack_describe_fault(const void *addr, char *buf, size_t len) {
             if (at < slab->base || at >= slab->base + (size_t)slab->fresh * pool->bytes)
                 continue;
             uint32_t slot = (uint32_t)((size_t)(at - slab->base) / pool->bytes);
-            if (at >= slab->base + (size_t)slot * pool->bytes + GUARD)
+            if (at >= slab->base + (size_t)slot * pool->bytes + pool->guard)
                 return false;
             const struct eioi_fiber *f = fiber_of_slot(slab, slot);
             snprintf(buf, len, "eio: fiber %llu '%s' overflowed its stack of %zu KiB\n",

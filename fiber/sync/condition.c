@@ -12,6 +12,7 @@
 #include "eio/cancel.h"
 #include "eio/fiber.h"
 #include "fiber/base/assert.h"
+#include "fiber/base/hint.h"
 #include "fiber/sync/waitq.h"
 
 struct eio_condition {
@@ -89,8 +90,8 @@ eio_err *eio_condition_loop_no_mutex(eio_condition *self, eio_condition_fn *fn, 
     }
 }
 
-// `inline` for whole-program optimisation: one that nobody waits for costs a few loads and stores.
-inline void eio_condition_broadcast(eio_condition *self) {
+// One that nobody waits for costs a few loads and stores.
+EIOI_INLINE void eio_condition_broadcast(eio_condition *self) {
     struct eioi_parked *waiters = NULL;
     eioi_spin_lock(&self->lock);
     self->broadcasts++;

@@ -34,6 +34,8 @@ _C_COPTS = [
     # gcc 12 and clang 14 warn of `{0}` for a struct whose first member is a struct; C says it's right.
     "-Wno-missing-braces",
     "-Wno-missing-field-initializers",
+    # clang warns of an `inline` function that uses a static one, though it is defined for everybody.
+    "-Wno-static-in-inline",
 ]
 
 _CXX_COPTS = [
