@@ -53,15 +53,19 @@ static eio_err *in_loop(void *arg, const eio_env *env) {
     return eio_switch_run(run, arg);
 }
 
+/** The i-th argument, a number; 0 when there are fewer. */
+static __attribute__((noinline)) size_t number(int argc, char **argv, int i) {
+    return i < argc ? strtoul(argv[i], NULL, 10) : 0;
+}
+
 int main(int argc, char **argv) {
     if (argc < 2)
         return 2;
 #if defined(EIOI_ASAN) || defined(EIOI_TSAN)
     return SANITIZED;
 #endif
-    struct probe probe = {.what = argv[1],
-                          .frame_bytes = argc > 2 ? strtoul(argv[2], NULL, 10) : 0};
-    const struct eio_run_opts opts = {.guard_bytes = argc > 3 ? strtoul(argv[3], NULL, 10) : 0};
+    struct probe probe = {.what = argv[1], .frame_bytes = number(argc, argv, 2)};
+    const struct eio_run_opts opts = {.guard_bytes = number(argc, argv, 3)};
     eio_install_overflow_handler();
     eio_err *err = eio_run(&opts, in_loop, &probe);
     eio_err_drop(err);
