@@ -5,6 +5,7 @@
 
 #include <thread>
 
+#include "eio/await_fd.h"
 #include "fiber/testing.h"
 
 using namespace eio_test;
@@ -406,6 +407,17 @@ TEST_F(LoopDeathTest, WaitsAreEndedInTheirDomain) {
                      return nullptr;
                  })),
                  "a wait \\(test\\) was ended from another domain");
+}
+
+TEST_F(LoopTest, WhereThereAreNoDescriptorsNoneCanBeWaitedFor) {
+    RunMock([](eio_switch *) -> eio_err * {
+        EXPECT_ERR(eio_await_readable(0), &eio_err_not_available);
+        EXPECT_ERR(eio_await_writable(0), &eio_err_not_available);
+        return nullptr;
+    });
+    EXPECT_TRACE(R"(
+        - : unit = ()
+    )");
 }
 
 } // namespace

@@ -333,4 +333,73 @@ Exception: Failure "Mock getnameinfo handler not configured".
     eio_mock_datagram_destroy(nullptr);
 }
 
+TEST_F(MockNetTest, ListenersAndDatagramSocketsSayTheirAddressesAndCloseWhenTold) {
+    EXPECT_TRANSCRIPT(Run([]() -> eio_err * {
+                          eio_mock_listener *listener;
+                          eio_mock_datagram *datagram;
+                          char text[EIO_SOCKADDR_STR_MAX];
+                          eio_sockaddr got;
+                          EIO_TRY(eio_mock_listener_create("listener", &listener));
+                          EIO_TRY(eio_mock_datagram_create("udp", &datagram));
+                          EIO_TRY(eio_listener_addr(&listener->listener, &got));
+                          eio_traceln("%s", eio_sockaddr_str(&got, text));
+                          EIO_TRY(eio_datagram_addr(&datagram->socket, &got));
+                          eio_traceln("%s", eio_sockaddr_str(&got, text));
+                          listener->addr = addr;
+                          datagram->addr = udp_addr;
+                          EIO_TRY(eio_listener_addr(&listener->listener, &got));
+                          eio_traceln("%s", eio_sockaddr_str(&got, text));
+                          EIO_TRY(eio_datagram_addr(&datagram->socket, &got));
+                          eio_traceln("%s", eio_sockaddr_str(&got, text));
+                          eio_listener_close(&listener->listener);
+                          eio_datagram_close(&datagram->socket);
+                          return nullptr;
+                      }),
+                      R"(
++tcp:0.0.0.0:0
++udp:0.0.0.0:0
++tcp:127.0.0.1:80
++udp:[::1]:53
++listener: closed
++udp: closed
+- : unit = ()
+)");
+}
+
+TEST_F(MockNetTest, OutsideOfALoopTheyAreTheCallersToDestroy) {
+    eio_mock_listener *listener;
+    eio_mock_datagram *datagram;
+    eio_mock_net *net;
+    ASSERT_EQ(eio_mock_listener_create("listener", &listener), nullptr);
+    ASSERT_EQ(eio_mock_datagram_create("udp", &datagram), nullptr);
+    ASSERT_EQ(eio_mock_net_create("net", &net), nullptr);
+    ASSERT_EQ(eio_mock_on(&datagram->on_send, {eio_mock_return_unit()}), nullptr);
+    eio_mock_listener_destroy(listener);
+    eio_mock_datagram_destroy(datagram);
+    eio_mock_net_destroy(net);
+    eio_mock_listener_destroy(nullptr);
+    eio_mock_datagram_destroy(nullptr);
+    eio_mock_net_destroy(nullptr);
+}
+
+TEST_F(MockNetTest, WhatTheyWereScriptedToDoAndDidNotIsNamed) {
+    EXPECT_TRANSCRIPT(
+        Run([]() -> eio_err * {
+            eio_mock_listener *listener;
+            eio_mock_datagram *datagram;
+            EIO_TRY(eio_mock_listener_create("listener", &listener));
+            EIO_TRY(eio_mock_datagram_create("udp", &datagram));
+            EIO_TRY(eio_mock_on(&listener->on_accept, {eio_mock_raise(eio_err_failure("a"))}));
+            EIO_TRY(eio_mock_on(&datagram->on_send, {eio_mock_return_unit()}));
+            EIO_TRY(eio_mock_on(&datagram->on_recv,
+                                {eio_mock_return_packet(eio_slice_of_str("x"), udp_addr)}));
+            return eio_mock_check_used();
+        }),
+        R"(
+Exception:
+Failure
+ "not all scripted actions were used: listener: on_accept: 1 left; udp: on_send: 1 left; udp: on_recv: 1 left".
+)");
+}
+
 } // namespace

@@ -628,4 +628,93 @@ TEST_F(EpollTest, ARegistrationThatFailsIsTheOperationsError) {
     )");
 }
 
+TEST_F(EpollTest, ManyLoansAtATimeEachHaveTheirBytes) {
+    Run([](eio_switch *sw, const eio_env *) -> eio_err * {
+        enum { kPairs = 24 }; // more than the loop keeps buffers
+        eio_stream_socket *a[kPairs], *b[kPairs];
+        eio_slice loans[kPairs];
+        for (int i = 0; i < kPairs; i++) {
+            EIO_TRY(eio_socketpair_stream(sw, &a[i], &b[i]));
+            EIO_TRY(Write(b[i], "bytes of " + std::to_string(i)));
+            EIO_TRY(eio_source_lend(&a[i]->flow.source, &loans[i]));
+        }
+        for (int i = 0; i < kPairs; i++) {
+            EXPECT_EQ(std::string(reinterpret_cast<const char *>(loans[i].base), loans[i].len),
+                      "bytes of " + std::to_string(i));
+            eio_source_release(&a[i]->flow.source, loans[i].len);
+        }
+        return nullptr;
+    });
+    EXPECT_TRACE(R"(
+        - : unit = ()
+    )");
+}
+
+TEST_F(EpollTest, WhatALoanLeftIsReadFirstAndForgottenByAClose) {
+    Run([](eio_switch *sw, const eio_env *) -> eio_err * {
+        eio_stream_socket *a, *b;
+        eio_slice loan;
+        std::string text;
+        EIO_TRY(eio_socketpair_stream(sw, &a, &b));
+        EIO_TRY(Write(b, "abcdef"));
+        EIO_TRY(eio_source_lend(&a->flow.source, &loan));
+        eio_source_release(&a->flow.source, 1);
+        EIO_TRY(Read(a, &text, 2));
+        EXPECT_EQ(text, "bc");
+        EIO_TRY(eio_source_lend(&a->flow.source, &loan));
+        EXPECT_EQ(loan.len, 3u);
+        eio_source_release(&a->flow.source, 2);
+        eio_flow_close(&a->flow);
+        EXPECT_ERR(eio_source_lend(&a->flow.source, &loan), &eio_err_closed);
+        EXPECT_ERR(Read(a, &text), &eio_err_closed);
+        return nullptr;
+    });
+    EXPECT_TRACE(R"(
+        - : unit = ()
+    )");
+}
+
+TEST_F(EpollTest, ALoanStaysThroughAClose) {
+    Run([](eio_switch *sw, const eio_env *) -> eio_err * {
+        eio_stream_socket *a, *b;
+        eio_slice loan;
+        EIO_TRY(eio_socketpair_stream(sw, &a, &b));
+        EIO_TRY(Write(b, "abcdef"));
+        EIO_TRY(eio_source_lend(&a->flow.source, &loan));
+        eio_flow_close(&a->flow);
+        EXPECT_EQ(std::string(reinterpret_cast<const char *>(loan.base), loan.len), "abcdef");
+        eio_source_release(&a->flow.source, 3);
+        EXPECT_ERR(eio_source_lend(&a->flow.source, &loan), &eio_err_closed);
+        return nullptr;
+    });
+    EXPECT_TRACE(R"(
+        - : unit = ()
+    )");
+}
+
+TEST_F(EpollTest, WithoutMemoryALoanFailsAndNoByteIsLost) {
+    Run([](eio_switch *sw, const eio_env *) -> eio_err * {
+        eio_stream_socket *a, *b;
+        eio_slice loan;
+        EIO_TRY(eio_socketpair_stream(sw, &a, &b));
+        EIO_TRY(Write(b, "abcdef"));
+        for (int i = 1; i <= 2; i++) { // its record, its buffer
+            int n = 0;
+            Faults faults([&](const std::string &call) {
+                return call == "alloc" && ++n == (i == 1 ? 1 : 2) ? ENOMEM : 0;
+            });
+            eio_err *err = eio_source_lend(&a->flow.source, &loan);
+            EXPECT_NE(err, nullptr);
+            eio_err_drop(err);
+        }
+        EIO_TRY(eio_source_lend(&a->flow.source, &loan));
+        EXPECT_EQ(loan.len, 6u);
+        eio_source_release(&a->flow.source, loan.len);
+        return nullptr;
+    });
+    EXPECT_TRACE(R"(
+        - : unit = ()
+    )");
+}
+
 } // namespace

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <map>
 #include <random>
 
 #include "eio/fd.h"
@@ -94,6 +95,14 @@ TEST_P(SpliceTest, WithoutPipesMuchIsCopiedAllTheSame) {
     EXPECT_EQ(
         CopyAll(Noise(kMuch), [](const std::string &call) { return call == "pipe2" ? EMFILE : 0; }),
         0);
+}
+
+TEST_P(SpliceTest, SmallPipesDoTheSame) {
+    // The two descriptors' flags are asked for and set first; then a pipe's size, which stays.
+    std::map<std::string, int> calls;
+    CopyAll(Noise(kMuch), [&](const std::string &call) {
+        return call == "fcntl" && ++calls[call] > 4 ? EPERM : 0;
+    });
 }
 
 TEST_P(SpliceTest, WhereTheKernelCannotMuchIsCopiedAllTheSame) {

@@ -7,6 +7,7 @@ plain=$1 optimised=$2 unprobed=$3
 line="eio: fiber [0-9]* 'runs away' overflowed its stack of 64 KiB"
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
+# shellcheck disable=SC3045 # every shell that /bin/sh is on Linux has it
 ulimit -c 0
 
 # caught NAME PROBE ARG...: dies of SIGSEGV, having said why.
