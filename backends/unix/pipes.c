@@ -30,9 +30,9 @@ int eioi_pipes_take(struct eioi_pipes *self, struct eioi_pipe *out) {
         eioi_pipe_close(out);
         return errnum;
     }
-    int size = EIOI_SYS(fcntl, fcntl(out->in, F_SETPIPE_SZ, (int)EIOI_PIPE_BYTES));
+    int size = EIOI_SYS(fcntl_pipe_size, fcntl(out->in, F_SETPIPE_SZ, (int)EIOI_PIPE_BYTES));
     if (size < 0)
-        size = EIOI_SYS(fcntl, fcntl(out->in, F_GETPIPE_SZ));
+        size = EIOI_SYS(fcntl_pipe_size, fcntl(out->in, F_GETPIPE_SZ));
     out->bytes = size > 0 ? (size_t)size : SMALLEST_BYTES;
     return 0;
 }

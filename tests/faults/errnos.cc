@@ -25,6 +25,7 @@ const std::map<std::string, std::vector<int>> &Table() {
         {"cqe_connect", {EINTR, EAGAIN, ECANCELED, ENOMEM, ECONNREFUSED, ETIMEDOUT, EADDRNOTAVAIL}},
         {"cqe_poll", {EINTR, EAGAIN, ECANCELED, ENOMEM}},
         {"cqe_read", {EINTR, EAGAIN, ECANCELED, ENOMEM, ECONNRESET, EIO}},
+        {"cqe_recv", {EINTR, EAGAIN, ECANCELED, ENOMEM, ENOBUFS, ECONNRESET, EIO}},
         {"cqe_recvmsg", {EINTR, EAGAIN, ECANCELED, ENOMEM, EIO}},
         {"cqe_sendmsg", {EINTR, EAGAIN, ECANCELED, ENOMEM, ENOBUFS}},
         {"cqe_wake", {EINTR, EAGAIN, ENOMEM}},
@@ -36,16 +37,19 @@ const std::map<std::string, std::vector<int>> &Table() {
         {"eventfd", no_fd},
         {"fchmod", {EPERM}},
         {"fcntl", {EMFILE}},
+        {"fcntl_pipe_size", {EPERM}},
         {"fstat", {EIO, ENOMEM}},
         {"getrandom", {EINTR, ENOSYS}},
         {"gethostname", {EPERM}},
         {"getrlimit", {EPERM}},
         {"getsockname", {ENOBUFS}},
         {"getsockopt", {ENOBUFS}},
+        {"if_indextoname", {ENXIO}},
         {"if_nametoindex", {ENODEV}},
         {"ioctl", {ENODEV}},
         {"io_uring_enter", {EINTR, EAGAIN, EBUSY, ENOMEM}},
         {"io_uring_register", {EPERM, ENOMEM}},
+        {"io_uring_register_buf_ring", {EINVAL, ENOMEM}},
         {"io_uring_setup", {EPERM, ENOSYS, ENOMEM, EINVAL}},
         {"listen", {EADDRINUSE}},
         {"lstat", {EACCES, ENOENT}},
@@ -58,6 +62,7 @@ const std::map<std::string, std::vector<int>> &Table() {
         {"pipe2", {EMFILE}},
         {"poll", {EINTR}},
         {"preadv2", read},
+        {"process_madvise", {EPERM, ENOMEM}},
         {"pthread_create", {EAGAIN, ENOMEM}},
         {"pwritev2", write},
         {"pwritev2_nosignal", {EOPNOTSUPP}},
@@ -78,6 +83,7 @@ const std::map<std::string, std::vector<int>> &Table() {
         {"sigtimedwait", {EINTR}},
         {"socket", {EMFILE, ENFILE, ENOMEM, EAFNOSUPPORT}},
         {"socketpair", no_fd},
+        {"splice", {EINTR, EAGAIN, EINVAL, ENOMEM, EIO, EPIPE}},
         {"stat", {EIO, ENOENT}},
         {"unlink", {EPERM}},
         {"unlink_closing", {EPERM}},
@@ -147,17 +153,20 @@ bool IsTheOtherSides(const std::string &text) {
 bool MustSurface(const std::string &name, int errnum, bool again) {
     // Each of these has a way round it, which is the library's own business.
     static const std::set<std::string> coped_with = {
-        "alloc",      // an error is another one, the resolver's daemon comes again
-        "cqe_cancel", // the request is repeated, or the operation ends by itself
-        "cqe_wake",   // the read of the wake-up descriptor is made again
+        "alloc",                      // an error is another one, the resolver's daemon comes again
+        "cqe_cancel",                 // the request is repeated, or the operation ends by itself
+        "cqe_wake",                   // the read of the wake-up descriptor is made again
+        "fcntl_pipe_size",            // a copy takes more steps
+        "io_uring_register_buf_ring", // loans have memory of their own
+        "process_madvise",            // one call for each stack
         "getsockopt", // the kind of the socket isn't known: one more system call a read
         "poll",       // the call that follows finds out
         "lstat_closing",
         "unlink_closing", // the path stays; `reuse_addr` is for that
         "nanosleep",      // a shorter wait
         "getrlimit",      // a number is missing in a message
-        "pipe2",          // SIGPIPE is blocked instead of a flag for each write
-        "sigaltstack",    // an overflow will not be named
+        "pipe2",       // SIGPIPE is blocked instead of a flag for each write; a copy goes by loans
+        "sigaltstack", // an overflow will not be named
         "short_read",
         "short_write", // the rest is asked for
         "io_uring_enter",
@@ -171,6 +180,10 @@ bool MustSurface(const std::string &name, int errnum, bool again) {
     if (name == "lstat" && errnum == ENOENT) // there is nothing to remove
         return false;
     if (!again && name == "socket") // what was to be closed later is closed first
+        return false;
+    if (name == "splice" && (errnum == EINVAL || errnum == ENOMEM)) // the copy goes by loans
+        return false;
+    if (name == "cqe_recv" && errnum == ENOBUFS) // the pool grows, or memory of its own is used
         return false;
     if (name == "epoll_pwait2") // epoll_wait does as well
         return false;

@@ -48,7 +48,7 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kLackLasts = std::chrono::milliseconds(200);
 constexpr int kHangSeconds = kSanitized ? 180 : 60;
 constexpr int kCrowdedMax = 100;      // quarters of a second
-constexpr long kMappedMoreKiB = 1024; // a heap may grow by less
+constexpr long kMappedMoreKiB = 4096; // a heap may grow by less: a loop keeps 16 buffers of 64 KiB
 
 struct Shared {
     Tally tally;
