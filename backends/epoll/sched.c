@@ -143,6 +143,7 @@ static void epoll_forked(void *backend) {
     struct eioi_epoll *self = backend;
     eioi_close_number(self->wake_fd);
     eioi_close_number(self->epoll_fd);
+    eioi_pipes_fini(&self->pipes);
 }
 
 const struct eioi_backend_ops eioi_epoll_ops = {

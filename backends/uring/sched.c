@@ -279,6 +279,7 @@ static void uring_forked(void *backend) {
     struct eioi_uring *self = backend;
     eioi_close_number(self->wake_fd);
     eioi_close_number(self->ring.io.ring_fd); // its memory isn't there (eioi_ring_open)
+    eioi_pipes_fini(&self->pipes);
 }
 
 const struct eioi_backend_ops eioi_uring_ops = {

@@ -170,6 +170,42 @@ TEST_P(ForkTest, TheChildHoldsNothingOfTheParentsLoop) {
     )");
 }
 
+TEST_P(ForkTest, TheChildHoldsNoPipeThatTheParentsLoopCopiesThrough) {
+    RunReal([](eio_switch *sw, const eio_env *) -> eio_err * {
+        eio_stream_socket *from, *a, *b, *to;
+        const std::string much(4 << 20, 'x');
+        eio_strbuf got = EIO_STRBUF_INIT;
+        EIO_TRY(eio_socketpair_stream(sw, &from, &a));
+        EIO_TRY(eio_socketpair_stream(sw, &b, &to));
+        EIO_TRY(All({[&]() -> eio_err * {
+                         EIO_TRY(eio_sink_write(&from->flow.sink,
+                                                eio_slice_of(much.data(), much.size())));
+                         return eio_flow_shutdown(&from->flow, EIO_SHUTDOWN_SEND);
+                     },
+                     [&]() -> eio_err * {
+                         EIO_TRY(eio_flow_copy(&a->flow.source, &b->flow.sink));
+                         return eio_flow_shutdown(&b->flow, EIO_SHUTDOWN_SEND);
+                     },
+                     [&] { return eio_source_read_all(&to->flow.source, much.size(), &got); }}));
+        EXPECT_EQ(got.len, much.size());
+        eio_strbuf_free(&got);
+        const auto pipes = [] {
+            int n = 0;
+            for (const std::string &fd : OpenFds())
+                n += fd.find("pipe:") != std::string::npos;
+            return n;
+        };
+        const int before = pipes(); // those of the loop among them
+        const Ended ended = InChild([&] { return pipes(); });
+        // The child's stderr is one, too.
+        EXPECT_EQ(WEXITSTATUS(ended.status), before - 2 + 1);
+        return nullptr;
+    });
+    EXPECT_TRACE(R"(
+        - : unit = ()
+    )");
+}
+
 TEST_P(ForkTest, SignalsDoInTheChildWhatTheyDidBefore) {
     RunReal([](eio_switch *sw, const eio_env *) -> eio_err * {
         const int wanted = SIGUSR1;
