@@ -15,6 +15,7 @@
 #include <functional>
 #include <thread>
 
+#include "tests/support/exit_now.h"
 #include "tests/support/real_run.h"
 
 using namespace eio_test;
@@ -50,7 +51,7 @@ class StandardStreamsTest : public RealTest {
         eio_err *err = EvalReal([&](eio_switch *sw, const eio_env *env) { return body(sw, env); });
         if (err != nullptr)
             fprintf(stderr, "child: %s\n", Text(err).c_str());
-        _exit(err == nullptr && !HasFailure() ? 0 : 1);
+        ExitNow(err == nullptr && !HasFailure() ? 0 : 1);
     }
     void ExpectSuccess(pid_t pid) {
         int status;

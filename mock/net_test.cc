@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: ISC
 #include "eio/mock/net.h"
 
+#include <cerrno>
 #include <string>
 
 #include "eio/mock/flow.h"
+#include "eio/mock/random.h"
+#include "fiber/base/fault.h"
 #include "mock/test_support.h"
 
 namespace {
@@ -400,6 +403,61 @@ Exception:
 Failure
  "not all scripted actions were used: listener: on_accept: 1 left; udp: on_send: 1 left; udp: on_recv: 1 left".
 )");
+}
+
+int FailNth(void *arg, const char *) {
+    return --*static_cast<int *>(arg) == 0 ? ENOMEM : 0;
+}
+
+TEST_F(MockNetTest, WhicheverAllocationOfAMockFailsNothingIsLeft) {
+    const auto net = [] {
+        eio_mock_net *mock = nullptr;
+        eio_err *err = eio_mock_net_create("net", &mock);
+        eio_mock_net_destroy(mock);
+        return err;
+    };
+    const auto listener = [] {
+        eio_mock_listener *mock = nullptr;
+        eio_err *err = eio_mock_listener_create("listener", &mock);
+        eio_mock_listener_destroy(mock);
+        return err;
+    };
+    const auto datagram = [] {
+        eio_mock_datagram *mock = nullptr;
+        eio_err *err = eio_mock_datagram_create("udp", &mock);
+        eio_mock_datagram_destroy(mock);
+        return err;
+    };
+    const auto flow = [] {
+        eio_mock_flow *mock = nullptr;
+        eio_err *err = eio_mock_flow_create("flow", &mock);
+        eio_mock_flow_destroy(mock);
+        return err;
+    };
+    const auto random = [] {
+        eio_source *mock = nullptr;
+        eio_err *err = eio_mock_random_create(1, &mock);
+        eio_mock_random_destroy(mock);
+        return err;
+    };
+    eio_err *(*const makers[])() = {net, listener, datagram, flow, random};
+    for (auto make : makers) {
+        int failures = 0;
+        for (int n = 1;; n++) {
+            int left = n;
+            const struct eioi_fault_hook hook = {FailNth, &left, nullptr};
+            const struct eioi_fault_hook *const before = eioi_fault_hook;
+            eioi_fault_hook = &hook;
+            eio_err *err = make();
+            eioi_fault_hook = before;
+            if (err == nullptr)
+                break;
+            EXPECT_TRUE(eio_err_is(err, &eio_err_out_of_memory));
+            eio_err_drop(err);
+            failures++;
+        }
+        EXPECT_GE(failures, 2);
+    }
 }
 
 } // namespace

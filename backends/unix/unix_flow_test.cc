@@ -253,3 +253,42 @@ TEST_P(UnixFlowTest, AManyTimesOpenedAndFreedFlowLeavesNothingInItsSwitch) {
         return nullptr;
     }));
 }
+
+int NothingFails(void *, const char *) {
+    return 0;
+}
+
+size_t TwoBytes(void *, const char *, size_t len) {
+    return len < 2 ? len : 2;
+}
+
+TEST_P(UnixFlowTest, ReadsAndWritesThatTheSystemCutsShortAreGoneOnWith) {
+    EXPECT_OK(EvalReal([](eio_switch *sw, const eio_env *) -> eio_err * {
+        eio_stream_socket *a, *b;
+        EIO_TRY(eio_socketpair_stream(sw, &a, &b));
+        const struct eioi_fault_hook hook = {NothingFails, nullptr, TwoBytes};
+        const struct eioi_fault_hook *const before = eioi_fault_hook;
+        eioi_fault_hook = &hook;
+        const eio_slice slices[] = {eio_slice_of_str("a"), eio_slice_of_str("bcdef"),
+                                    eio_slice_of_str("g")};
+        char space[8];
+        size_t got = 0, wrote = 0;
+        eio_slice loan = {};
+        eio_err *err = eio_sink_single_write(&a->flow.sink, slices, 3, &wrote);
+        if (err == nullptr)
+            err = eio_sink_write(&a->flow.sink, eio_slice_of_str("123456789"));
+        if (err == nullptr)
+            err = eio_source_single_read(&b->flow.source, eio_buf_of(space, sizeof space), &got);
+        if (err == nullptr)
+            err = eio_source_lend(&b->flow.source, &loan);
+        if (err == nullptr)
+            eio_source_release(&b->flow.source, 0);
+        if (err == nullptr)
+            err = eio_source_read_exact(&b->flow.source, eio_buf_of(space, sizeof space));
+        eioi_fault_hook = before;
+        EXPECT_EQ(wrote, 1u); // of the first slice
+        EXPECT_EQ(got, 2u);
+        EXPECT_EQ(std::string(space, sizeof space), "23456789");
+        return err;
+    }));
+}

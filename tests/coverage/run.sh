@@ -14,8 +14,7 @@ set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 ulimit -c 0
 
-# The aim for branches is 90: to be raised as tests come.
-LINES_MIN=95 BRANCHES_MIN=89 TEST_SECONDS=120
+LINES_MIN=95 BRANCHES_MIN=90 TEST_SECONDS=120
 
 report=()
 while [ $# -gt 0 ] && [ "$1" != -- ]; do
@@ -38,7 +37,7 @@ mapfile -t labels < <(tools/bazelw "${startup[@]}" query --noshow_progress \
 # notes are no outputs that Bazel knows: files are compiled where they stay, and, with a flag that is
 # new each time, in any case.
 flags="--coverage,-O0,-fprofile-update=atomic,-DEIO_COVERAGE_RUN=$$"
-options=(--config=ci --strategy=CppCompile=local --linkopt=--coverage
+options=(--config=ci --strategy=CppCompile=local --linkopt=--coverage --linkopt=-Wl,-u,__gcov_dump
     "--per_file_copt=^(fiber|flow|net|mock|resolver|backends)/.*\.c\$@$flags")
 tools/bazelw "${startup[@]}" build "${options[@]}" "${labels[@]}" || exit 1
 bin=$(tools/bazelw "${startup[@]}" info bazel-bin 2>/dev/null)

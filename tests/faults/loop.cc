@@ -37,6 +37,7 @@
 #include "fiber/base/fault.h"
 #include "tests/faults/errnos.h"
 #include "tests/support/counts.h"
+#include "tests/support/exit_now.h"
 #include "tests/support/mock_run.h"
 #include "tests/support/real_run.h"
 
@@ -338,7 +339,7 @@ class Loop {
         loop.Run();
     }
     fflush(stderr);
-    _exit(0);
+    eio_test::ExitNow(0);
 }
 
 // --- The watching process ---

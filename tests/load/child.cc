@@ -20,6 +20,7 @@
 
 #include "eio/await_fd.h"
 #include "fiber/base/alloc.h"
+#include "tests/support/exit_now.h"
 #include "tests/support/real_run.h"
 
 namespace eio_test {
@@ -74,7 +75,7 @@ Child::Child(const char *backend, ChildMain main, unsigned max_fds) {
         close(fds[0]);
         const int status = RunChild(backend, main, fds[1], max_fds);
         fflush(nullptr);
-        _exit(status);
+        ExitNow(status);
     }
     close(fds[1]);
     fd_ = fds[0];

@@ -13,6 +13,7 @@
 #include "eio/flow.h"
 #include "eio/net.h"
 #include "eio/signal.h"
+#include "tests/support/exit_now.h"
 #include "tests/support/real_run.h"
 
 using namespace eio_test;
@@ -37,7 +38,7 @@ template <class F> Ended InChild(F &&f) {
         dup2(fds[1], STDERR_FILENO);
         close(fds[0]);
         close(fds[1]);
-        _exit(f());
+        ExitNow(f());
     }
     close(fds[1]);
     char space[4096];

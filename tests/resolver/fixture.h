@@ -28,6 +28,7 @@
 #include "eio/resolver.h"
 #include "eio/unix_net.h"
 #include "tests/resolver/dns_server.h"
+#include "tests/support/exit_now.h"
 #include "tests/support/real_run.h"
 
 namespace eio_resolver_test {
@@ -162,7 +163,7 @@ inline void RunInChild(const std::function<int()> &child) {
             fprintf(stderr, "%s\n", e.what());
         }
         fflush(nullptr);
-        _exit(::testing::Test::HasFailure() ? 1 : status);
+        ExitNow(::testing::Test::HasFailure() ? 1 : status);
     }
     int status = 0;
     ASSERT_EQ(waitpid(pid, &status, 0), pid);
