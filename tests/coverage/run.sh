@@ -37,7 +37,7 @@ mapfile -t labels < <(tools/bazelw "${startup[@]}" query --noshow_progress \
 # notes are no outputs that Bazel knows: files are compiled where they stay, and, with a flag that is
 # new each time, in any case.
 flags="--coverage,-O0,-fprofile-update=atomic,-DEIO_COVERAGE_RUN=$$"
-options=(--config=ci --strategy=CppCompile=local --linkopt=--coverage --linkopt=-Wl,-u,__gcov_dump
+options=(--config=ci --strategy=CppCompile=local --linkopt=--coverage "--linkopt=-Wl,-u,__gcov_dump"
     "--per_file_copt=^(fiber|flow|net|mock|resolver|backends)/.*\.c\$@$flags")
 tools/bazelw "${startup[@]}" build "${options[@]}" "${labels[@]}" || exit 1
 bin=$(tools/bazelw "${startup[@]}" info bazel-bin 2>/dev/null)
