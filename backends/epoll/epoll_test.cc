@@ -630,7 +630,7 @@ TEST_F(EpollTest, ARegistrationThatFailsIsTheOperationsError) {
 
 TEST_F(EpollTest, ManyLoansAtATimeEachHaveTheirBytes) {
     Run([](eio_switch *sw, const eio_env *) -> eio_err * {
-        enum { kPairs = 24 }; // more than the loop keeps buffers
+        enum { kPairs = 600 }; // more than the loop keeps buffers
         eio_stream_socket *a[kPairs], *b[kPairs];
         eio_slice loans[kPairs];
         for (int i = 0; i < kPairs; i++) {

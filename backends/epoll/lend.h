@@ -12,8 +12,8 @@
 #include "eio/slice.h"
 
 enum {
-    EIOI_BUFFER_BYTES = 64 * 1024,
-    EIOI_BUFFERS_KEPT = 16,
+    EIOI_BUFFER_BYTES = 20 * 1024, // more than the 16 KiB that many programs write at once
+    EIOI_BUFFERS_KEPT = 512,       // 10 MiB
 };
 
 /** A buffer, when nobody uses it. */
