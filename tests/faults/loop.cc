@@ -49,7 +49,7 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kLackLasts = std::chrono::milliseconds(200);
 constexpr int kHangSeconds = kSanitized ? 180 : 60;
 constexpr int kCrowdedMax = 100;      // quarters of a second
-constexpr long kMappedMoreKiB = 4096; // a heap may grow by less: a loop keeps 16 buffers of 64 KiB
+constexpr long kMappedMoreKiB = 1024; // a heap may grow by less
 
 struct Shared {
     Tally tally;
@@ -327,6 +327,8 @@ class Loop {
 [[noreturn]] void Child(const Scenario &scenario, const LoopOpts &opts, Shared *shared) {
     // One heap, so that what is mapped doesn't depend on which threads met in it.
     mallopt(M_ARENA_MAX, 1);
+    // Else large blocks move into the heap, which keeps them, once one has been freed.
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
     // Closed rings are charged to the user for a while, and this makes thousands.
     const struct rlimit no_limit = {RLIM_INFINITY, RLIM_INFINITY};
     setrlimit(RLIMIT_MEMLOCK, &no_limit); // where it isn't allowed the library waits
