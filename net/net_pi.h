@@ -54,6 +54,18 @@ struct eio_listener_ops {
     void (*close)(eio_listener *self);
     /** Optional (default: none): the implementation of `iface`, or NULL. */
     void *(*query)(eio_listener *self, const eio_iface *iface);
+    /**
+     * Optional (default: 1): how many fibers of a server had better accept at a time, so that
+     * connections that come together are accepted in one turn of the loop. It's asked in the domain
+     * that is going to accept.
+     */
+    unsigned (*acceptors)(eio_listener *self);
+    /**
+     * Needed where `acceptors` is provided: as `accept`, for those fibers. Any of them may be served
+     * first, and when one is cancelled, so are all.
+     */
+    eio_err *(*accept_abreast)(eio_listener *self, eio_switch *sw, eio_stream_socket **out,
+                               eio_sockaddr *out_peer);
 };
 
 /** What a datagram socket provides. */

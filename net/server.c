@@ -17,6 +17,12 @@
 // is reported and waited for, without a slot, longer each time; what concerns one connection in the
 // queue is reported and skipped, unless it happens so often in a row that it's rather a lack, too.
 // Anything else would come again for ever, and ends the server.
+//
+// Where the listener says that it pays, a loop has several fibers that accept, in a switch of its
+// own: the first one, and the others from the first connection on. They are one to the outside: a
+// lack is reported by the first that finds it, and the error that ends the server is one error,
+// though it ends all of them. Domains that share a listener have one each, so that a few connections
+// are spread over them.
 
 #include "eio/server.h"
 
@@ -26,6 +32,7 @@
 
 #include "eio/err_net.h"
 #include "eio/fiber.h"
+#include "eio/net_pi.h"
 #include "eio/semaphore.h"
 #include "eio/trace.h"
 #include "fiber/base/assert.h"
@@ -76,17 +83,28 @@ static eio_err *handle(void *arg) {
     return self->on_error(self->on_error_arg, err);
 }
 
+/** Where connections come from, and where they go. */
+struct acceptance {
+    eio_err *(*accept)(eio_listener *self, eio_switch *sw, eio_stream_socket **out,
+                       eio_sockaddr *out_peer); // one of the listener's
+    eio_listener *listener;
+    eio_switch *sw;     // of the handlers
+    size_t stack_bytes; // of a handler; 0: the default
+};
+
 /**
  * Accepts into `self`, and starts its handler; `*out_started` says whether that has run, whatever
  * is returned.
  */
-static eio_err *accept_one(struct connection *self, eio_listener *listener, eio_switch *sw,
-                           size_t stack_bytes, bool *out_started) {
+static eio_err *accept_one(struct connection *self, const struct acceptance *how,
+                           bool *out_started) {
+    eio_listener *listener = how->listener;
+    eio_switch *sw = how->sw;
     *out_started = false;
-    EIO_TRY(eio_listener_accept(listener, sw, &self->socket, &self->peer));
+    EIO_TRY_CTX(how->accept(listener, sw, &self->socket, &self->peer), "accepting a connection");
     bool refused = false;
     const struct eio_fork_opts opts = {
-        .name = "connection", .stack_bytes = stack_bytes, .refused = &refused};
+        .name = "connection", .stack_bytes = how->stack_bytes, .refused = &refused};
     eio_err *err =
         eio_fiber_fork_copy(sw, handle, self, sizeof *self, _Alignof(struct connection), &opts);
     *out_started = err == NULL && !refused;
@@ -99,8 +117,9 @@ eio_err *eio_net_accept_fork(eio_listener *listener, eio_switch *sw, eio_connect
                              void *arg, eio_on_error_fn *on_error, void *on_error_arg) {
     struct connection connection = {
         .handler = handler, .arg = arg, .on_error = on_error, .on_error_arg = on_error_arg};
+    const struct acceptance how = {.accept = listener->ops->accept, .listener = listener, .sw = sw};
     bool started;
-    return accept_one(&connection, listener, sw, /* stack_bytes= */ 0, &started);
+    return accept_one(&connection, &how, &started);
 }
 
 // --- A server ------------------------------------------------------------------------------------
@@ -120,10 +139,13 @@ struct server {
 /** The accept loop of one domain. */
 struct loop {
     const struct server *server;
-    eio_listener *listener; // the server's, or the domain's own
-    eio_switch *sw;         // of the handlers
+    struct acceptance how;
+    eio_switch *own;    // of the fibers that accept; NULL: there is one
+    unsigned to_start;  // of those fibers
     int64_t backoff_ns; // how long the next lack waits; 0: there was none since the last success
     unsigned skips;     // connections skipped since the last success
+    bool backing_off;   // a fiber does
+    bool over;          // a fiber has the error that ends the server
 };
 
 /** A server's handler: the user's, and then the slot is free. */
@@ -169,15 +191,22 @@ static enum verdict judge(const eio_err *err) {
     return eio_err_is(err, &eio_err_net_connection_reset) ? VERDICT_SKIP : VERDICT_END;
 }
 
+static eio_err *wait_for_more(struct loop *self) {
+    eio_mono_clock *clock = self->server->opts->clock;
+    return clock != NULL ? eio_mono_clock_sleep(clock, self->backoff_ns)
+                         : eioi_pause(self->backoff_ns);
+}
+
 /** Waits before the next accept, twice as long as the last time. */
 static eio_err *back_off(struct loop *self) {
-    eio_mono_clock *clock = self->server->opts->clock;
     int64_t doubled = self->backoff_ns * 2;
     self->backoff_ns = doubled < BACKOFF_MIN_NS ? BACKOFF_MIN_NS : doubled;
     if (self->backoff_ns > BACKOFF_MAX_NS)
         self->backoff_ns = BACKOFF_MAX_NS;
-    return clock != NULL ? eio_mono_clock_sleep(clock, self->backoff_ns)
-                         : eioi_pause(self->backoff_ns);
+    self->backing_off = true;
+    eio_err *err = wait_for_more(self);
+    self->backing_off = false;
+    return err;
 }
 
 /** Goes on after a failed accept, or returns what ends the server; takes `err` over. */
@@ -186,6 +215,10 @@ static eio_err *recover(struct loop *self, eio_err *err) {
     enum verdict verdict = judge(err);
     if (verdict == VERDICT_END)
         return err;
+    if (verdict == VERDICT_LACK && self->backing_off) { // reported by another fiber
+        eio_err_drop(err);
+        return wait_for_more(self);
+    }
     EIO_TRY(server->on_error(server->on_error_arg, err));
     if (verdict == VERDICT_SKIP && ++self->skips < SKIPS_IN_A_ROW)
         return NULL;
@@ -205,12 +238,22 @@ static eio_err *serve_one(struct loop *self) {
     bool started;
     if (server->slots != NULL)
         EIO_TRY(eio_semaphore_acquire(server->slots));
-    eio_err *err =
-        accept_one(&connection, self->listener, self->sw, server->opts->stack_bytes, &started);
+    eio_err *err = accept_one(&connection, &self->how, &started);
     if (!started && server->slots != NULL)
         eio_semaphore_release(server->slots);
     // A refused fork means that the switch is off: then this loop, too, is over.
-    return err == NULL && !started ? eio_switch_check(self->sw) : err;
+    return err == NULL && !started ? eio_switch_check(self->how.sw) : err;
+}
+
+static eio_fiber_fn accept_too;
+
+/** For want of memory or stacks, those that there are go on without them. */
+static void start_others(struct loop *self) {
+    const struct eio_fork_opts opts = {.name = "acceptor"};
+    while (self->to_start > 0) {
+        self->to_start--;
+        eio_err_drop(eio_fiber_fork(self->own, accept_too, self, &opts));
+    }
 }
 
 /** Accepts until an error ends it. */
@@ -224,7 +267,32 @@ static eio_err *accept_loop(void *arg) {
         }
         self->backoff_ns = 0;
         self->skips = 0;
+        start_others(self);
     }
+}
+
+/** One of several accept loops: the first that fails says why, for all. */
+static eio_err *accept_too(void *arg) {
+    struct loop *self = arg;
+    eio_err *err = accept_loop(self);
+    if (eio_err_is(err, &eio_err_cancelled))
+        return err;
+    if (self->over) {
+        eio_err_drop(err);
+        return NULL;
+    }
+    self->over = true;
+    return err;
+}
+
+static eio_err *accept_in_own(void *arg, eio_switch *sw) {
+    struct loop *self = arg;
+    self->own = sw;
+    return accept_too(self);
+}
+
+static eio_err *accept_abreast(void *arg) {
+    return eio_switch_run(accept_in_own, arg);
 }
 
 /** Succeeds once the stop promise is resolved, with whatever. */
@@ -240,12 +308,31 @@ static eio_err *await_stop(void *arg) {
     return err;
 }
 
+/** How many fibers of a domain accept. */
+static unsigned acceptors(const struct server *server, eio_listener *listener) {
+    const struct eio_server_opts *opts = server->opts;
+    bool limited = opts->max_connections > 0;
+    // Fibers that wait in one domain must not keep connections, or slots, from another.
+    if (opts->additional_domains > 0 && (limited || opts->shard_net == NULL))
+        return 1;
+    unsigned n = listener->ops->acceptors == NULL ? 1 : listener->ops->acceptors(listener);
+    return limited && n > (unsigned)opts->max_connections ? (unsigned)opts->max_connections : n;
+}
+
 /** The part of one domain: `sw` is its own, and the handlers'. */
 static eio_err *serve(const struct server *server, eio_listener *listener, eio_switch *sw) {
-    struct loop loop = {.server = server, .listener = listener, .sw = sw};
+    unsigned n = acceptors(server, listener);
+    const struct eio_listener_ops *ops = listener->ops;
+    struct loop loop = {.server = server,
+                        .how = {.accept = n > 1 ? ops->accept_abreast : ops->accept,
+                                .listener = listener,
+                                .sw = sw,
+                                .stack_bytes = server->opts->stack_bytes},
+                        .to_start = n - 1};
+    eio_fiber_fn *run = n > 1 ? accept_abreast : accept_loop;
     if (server->opts->stop == NULL)
-        return accept_loop(&loop);
-    return eio_fiber_first(accept_loop, &loop, await_stop, &loop, /* out_winner= */ NULL);
+        return run(&loop);
+    return eio_fiber_first(run, &loop, await_stop, &loop, /* out_winner= */ NULL);
 }
 
 static eio_err *serve_domain(void *arg, eio_switch *sw) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -610,6 +611,164 @@ TEST_F(ServerTest, AStopEndsTheWaitAfterALack) {
       +  accepting a connection
       +mock time is now 0.002
       - : unit = ()
+    )");
+}
+
+// --- Several fibers that accept ------------------------------------------------------------------
+
+/// A listener that wants three of them; it counts those that wait.
+struct WideListener {
+    eio_listener listener = {};
+    eio_listener *inner = nullptr;
+    int waiting = 0, most = 0;
+};
+eio_err *AcceptAbreast(eio_listener *listener, eio_switch *sw, eio_stream_socket **out,
+                       eio_sockaddr *out_peer) {
+    auto *self = reinterpret_cast<WideListener *>(listener);
+    self->most = std::max(self->most, ++self->waiting);
+    eio_err *err = self->inner->ops->accept(self->inner, sw, out, out_peer);
+    self->waiting--;
+    return err;
+}
+eio_err *AcceptAlone(eio_listener *listener, eio_switch *sw, eio_stream_socket **out,
+                     eio_sockaddr *out_peer) {
+    eio_traceln("alone");
+    return AcceptAbreast(listener, sw, out, out_peer);
+}
+
+class AbreastTest : public ServerTest {
+  protected:
+    eio_err *ServeWide(eio_connection_fn *handler) {
+        static const eio_listener_ops ops = [] {
+            eio_listener_ops wide = {};
+            wide.name = "wide";
+            wide.accept = AcceptAlone;
+            wide.accept_abreast = AcceptAbreast;
+            wide.acceptors = [](eio_listener *) { return 3U; };
+            return wide;
+        }();
+        wide_.listener.ops = &ops;
+        wide_.inner = &listener_->listener;
+        return eio_net_run_server(&wide_.listener, handler, nullptr, Report, nullptr, &opts_);
+    }
+    WideListener wide_;
+};
+
+TEST_F(AbreastTest, TheOthersStartWithTheFirstConnectionAndAllEndWithTheStop) {
+    RunMock([&](eio_switch *sw) -> eio_err * {
+        EIO_TRY(MakeListener());
+        EIO_TRY(Accept({eio_mock_yield_then(Connection())}));
+        eio_promise_resolver *set_stop;
+        EIO_TRY(eio_promise_create(sw, &opts_.stop, &set_stop));
+        return Both([&] { return ServeWide(Yield); },
+                    [&]() -> eio_err * {
+                        EXPECT_EQ(wide_.waiting, 1);
+                        for (int i = 0; i < 5; i++)
+                            EIO_TRY(eio_fiber_yield());
+                        EXPECT_EQ(wide_.waiting, 3);
+                        eio_promise_resolve(set_stop, nullptr);
+                        return nullptr;
+                    });
+    });
+    EXPECT_TRACE(R"(
+      +listener: accepted connection from tcp:127.0.0.1:0
+      +conn0: closed
+      - : unit = ()
+    )");
+    EXPECT_EQ(wide_.waiting, 0);
+}
+
+TEST_F(AbreastTest, NoMoreOfThemThanConnectionsAreAllowed) {
+    RunMock([&](eio_switch *sw) -> eio_err * {
+        EIO_TRY(MakeListener());
+        EIO_TRY(Accept({Connection(), Connection(), Connection()}));
+        eio_promise_resolver *set_stop;
+        EIO_TRY(eio_promise_create(sw, &opts_.stop, &set_stop));
+        opts_.max_connections = 2;
+        return Both([&] { return ServeWide(Yield); },
+                    [&]() -> eio_err * {
+                        for (int i = 0; i < 9; i++)
+                            EIO_TRY(eio_fiber_yield());
+                        eio_promise_resolve(set_stop, nullptr);
+                        return nullptr;
+                    });
+    });
+    EXPECT_TRACE(R"(
+      +listener: accepted connection from tcp:127.0.0.1:0
+      +listener: accepted connection from tcp:127.0.0.1:1
+      +conn0: closed
+      +conn1: closed
+      +listener: accepted connection from tcp:127.0.0.1:2
+      +conn2: closed
+      - : unit = ()
+    )");
+    EXPECT_EQ(wide_.most, 2);
+}
+
+TEST_F(AbreastTest, WhatEndsAllOfThemIsOneError) {
+    RunMock([&](eio_switch *) -> eio_err * {
+        EIO_TRY(MakeListener());
+        std::vector<eio_mock_action> script = {Connection()};
+        for (int i = 0; i < 3; i++)
+            script.push_back(eio_mock_yield_then(eio_mock_raise(Os(EBADF))));
+        EIO_TRY(Accept(script));
+        return ServeWide(Yield);
+    });
+    EXPECT_TRACE(R"(
+      +listener: accepted connection from tcp:127.0.0.1:0
+      +conn0: closed
+      Exception: Eio.Io _,
+        accepting a connection
+    )");
+}
+
+TEST_F(AbreastTest, WhatAllOfThemLackIsReportedOnce) {
+    RunMockFull([&](eio_switch *, const eio_env *env) -> eio_err * {
+        opts_.clock = env->mono_clock;
+        EIO_TRY(MakeListener());
+        std::vector<eio_mock_action> script = {Connection()};
+        for (int i = 0; i < 6; i++)
+            script.push_back(eio_mock_yield_then(eio_mock_raise(Os(EMFILE))));
+        script.push_back(Connection());
+        script.push_back(eio_mock_raise(eio_err_failure("end")));
+        EIO_TRY(Accept(script));
+        return ServeWide(Yield);
+    });
+    EXPECT_TRACE(R"(
+      +listener: accepted connection from tcp:127.0.0.1:0
+      +conn0: closed
+      +error: Eio.Io _,
+      +  accepting a connection
+      +mock time is now 0.005
+      +error: Eio.Io _,
+      +  accepting a connection
+      +mock time is now 0.015
+      +listener: accepted connection from tcp:127.0.0.1:1
+      +conn1: closed
+      Exception: Failure "end".
+    )");
+}
+
+TEST_F(AbreastTest, DomainsThatShareAListenerHaveOneEach) {
+    RunMock([&](eio_switch *) -> eio_err * {
+        auto test = [&](eio_domain_mgr *mgr) -> eio_err * {
+            opts_.domain_mgr = mgr;
+            opts_.additional_domains = 1;
+            EIO_TRY(MakeListener());
+            EIO_TRY(Accept({eio_mock_yield_then(Connection()), eio_mock_await_cancel(),
+                            eio_mock_yield_then(eio_mock_raise(Os(EBADF)))}));
+            return ServeWide(Yield);
+        };
+        return WithDomains(test);
+    });
+    EXPECT_TRACE(R"(
+      +[1] alone
+      +[0] alone
+      +[1] listener: accepted connection from tcp:127.0.0.1:0
+      +[1] alone
+      +[1] conn0: closed
+      Exception: Eio.Io _,
+        accepting a connection
     )");
 }
 

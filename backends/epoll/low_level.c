@@ -247,5 +247,6 @@ const struct eioi_io_ops eioi_epoll_io_ops = {
     .release = release,
     .forget = eioi_poll_forget,
     .pipes = pipes,
+    .acceptors = 1,
     .wants_nonblock = true,
 };

@@ -24,11 +24,12 @@ static struct eioi_listener *of_listener(eio_listener *listener) {
     return EIOI_CONTAINER_OF(eioi_listener_of(listener), struct eioi_listener, listener);
 }
 
-static eio_err *accept_number(eio_fd *fd, struct eioi_os_addr *peer, int *out_fd) {
+static eio_err *accept_number(eio_fd *fd, bool abreast, struct eioi_os_addr *peer, int *out_fd) {
     struct eioi_io io = {.op = EIOI_IO_ACCEPT, .fd = fd, .name = "accept"};
     int32_t res = -1;
     io.accept.addr = peer == NULL ? NULL : &peer->storage;
     io.accept.addr_len = sizeof peer->storage;
+    io.accept.abreast = abreast;
     EIO_TRY(eioi_io_perform(&io, &res));
     if (peer != NULL)
         peer->len = io.accept.addr_len;
@@ -36,8 +37,8 @@ static eio_err *accept_number(eio_fd *fd, struct eioi_os_addr *peer, int *out_fd
     return NULL;
 }
 
-static eio_err *unix_accept(eio_listener *listener, eio_switch *sw, eio_stream_socket **out,
-                            eio_sockaddr *out_peer) {
+static eio_err *accept_stream(eio_listener *listener, bool abreast, eio_switch *sw,
+                              eio_stream_socket **out, eio_sockaddr *out_peer) {
     struct eioi_listener *self = of_listener(listener);
     struct eioi_stream *flow;
     struct eioi_os_addr peer;
@@ -45,7 +46,7 @@ static eio_err *unix_accept(eio_listener *listener, eio_switch *sw, eio_stream_s
     EIO_TRY(eio_switch_check(sw));
     EIO_TRY(eioi_stream_new(
         EIOI_FD_SOCKET | EIOI_FD_AHEAD | (self->fd.flags & EIOI_FD_LINGER_CLOSE), &flow));
-    eio_err *err = accept_number(&self->fd, out_peer == NULL ? NULL : &peer, &fd);
+    eio_err *err = accept_number(&self->fd, abreast, out_peer == NULL ? NULL : &peer, &fd);
     if (EIOI_CANARY(leak_accepted) && err == NULL)
         err = eio_fiber_check();
     if (err != NULL) {
@@ -61,6 +62,22 @@ static eio_err *unix_accept(eio_listener *listener, eio_switch *sw, eio_stream_s
     }
     *out = &flow->flow.socket;
     return NULL;
+}
+
+static eio_err *unix_accept(eio_listener *listener, eio_switch *sw, eio_stream_socket **out,
+                            eio_sockaddr *out_peer) {
+    return accept_stream(listener, /* abreast= */ false, sw, out, out_peer);
+}
+
+static eio_err *unix_accept_abreast(eio_listener *listener, eio_switch *sw, eio_stream_socket **out,
+                                    eio_sockaddr *out_peer) {
+    return accept_stream(listener, /* abreast= */ true, sw, out, out_peer);
+}
+
+static unsigned unix_acceptors(eio_listener *listener) {
+    const struct eioi_io_ops *ops = eioi_backend_ops_current()->io_ops;
+    (void)listener;
+    return ops == NULL ? 1 : ops->acceptors;
 }
 
 static eio_err *unix_listener_addr(eio_listener *listener, eio_sockaddr *out) {
@@ -84,7 +101,9 @@ static const struct eio_listener_ops unix_listener_ops = {.name = "unix",
                                                           .accept = unix_accept,
                                                           .addr = unix_listener_addr,
                                                           .close = unix_listener_close,
-                                                          .query = unix_listener_query};
+                                                          .query = unix_listener_query,
+                                                          .acceptors = unix_acceptors,
+                                                          .accept_abreast = unix_accept_abreast};
 
 eio_err *eioi_listener_new(unsigned flags, struct eioi_listener **out) {
     struct eioi_listener *self = eioi_zalloc(sizeof *self);

@@ -61,6 +61,7 @@ struct eioi_io {
         struct {
             struct sockaddr_storage *addr; // filled with the peer's address; may be NULL
             socklen_t addr_len;            // out
+            bool abreast; // of several that wait, any may be served first; all end together
         } accept;
         struct {
             const struct sockaddr *addr;
@@ -100,6 +101,8 @@ struct eioi_io_ops {
     void (*forget)(void *backend, eio_fd *fd);
     /** The pipes that the loop keeps for copying. */
     struct eioi_pipes *(*pipes)(void *backend);
+    /** How many fibers of a server accept at a time (`eio_listener_ops.acceptors`). */
+    unsigned acceptors;
     /** New descriptors must be O_NONBLOCK (epoll). */
     bool wants_nonblock;
 };

@@ -9,6 +9,10 @@
 // hang on the first, and are handed on when it leaves, after it got its result: so what one leaves
 // behind is the next one's.
 //
+// The accepts of one server don't stand in line: the kernel wakes one of them for each connection,
+// whichever it is. If that one is being cancelled, the others aren't woken in its place; a server's
+// are cancelled all together.
+//
 // Only those who read stand in line. Of writers many go into one submission and complete in it, in
 // their order, which a line would make one submission each. Each domain has its own lines.
 

@@ -2,8 +2,7 @@
 
 // Theory. `perform` is: look whether the fiber is cancelled; take a share of the descriptor, so
 // that its number stays what it is; run the operation to its result (run.c); give the share back.
-// Reads of connections are recv.c's, accepts are accept.c's, since what they ask for may have come
-// already.
+// Reads of connections are recv.c's, since what they ask for may have come already.
 
 #include <errno.h>
 #include <poll.h>
@@ -16,6 +15,9 @@
 #include "fiber/base/assert.h"
 
 #define CURRENT_POSITION ((uint64_t)-1)
+
+/** Of a server's accepts in flight: with so many, a burst costs as little as by a multishot one. */
+enum { ACCEPTORS = 8 };
 
 /** One `perform`, in the frame of the fiber that waits. */
 struct io_op {
@@ -118,9 +120,15 @@ static eio_err *run(struct io_op *self, struct eioi_place *place, int32_t *out_r
     return eioi_run_op(&self->run, &spec, out_res);
 }
 
+static bool stands_in_line(const struct eioi_io *io) {
+    if (io->op == EIOI_IO_ACCEPT && io->accept.abreast)
+        return false;
+    return (io->fd->flags & EIOI_FD_SHARED) && eioi_io_is_reading(io->op);
+}
+
 /** As `run`, in the order of arrival where several fibers may read. */
 static eio_err *run_in_turn(struct io_op *self, int32_t *out_res) {
-    if (!(self->io->fd->flags & EIOI_FD_SHARED) || !eioi_io_is_reading(self->io->op))
+    if (!stands_in_line(self->io))
         return run(self, /* place= */ NULL, out_res);
     struct eioi_lines *lines = &self->run.uring->lines;
     eioi_line_enter(lines, &self->place, self->io->fd->fd, EIOI_LINE_OWN);
@@ -215,4 +223,5 @@ const struct eioi_io_ops eioi_uring_io_ops = {
     .close_later = uring_close_later,
     .flush = eioi_uring_flush,
     .pipes = uring_pipes,
+    .acceptors = ACCEPTORS,
 };
