@@ -64,6 +64,7 @@ def main():
     passed = failed = skipped = 0
     attempts = {}
     unbuilt = set()
+    incompatible = set()
     seen_last = False
     try:
         with open(sys.argv[2], encoding="utf-8") as file:
@@ -75,6 +76,8 @@ def main():
                     key = identity["testResult"]
                     # The last attempt of each shard of each run is the one that counts.
                     attempts[key["label"], key.get("run", 1), key.get("shard", 1)] = event["testResult"]
+                elif "targetCompleted" in identity and event.get("aborted", {}).get("reason") == "SKIPPED":
+                    incompatible.add(identity["targetCompleted"]["label"])
                 elif "targetCompleted" in identity and not event.get("completed", {}).get("success"):
                     unbuilt.add(identity["targetCompleted"]["label"])
     except (OSError, ValueError) as error:
@@ -94,6 +97,9 @@ def main():
             p = 1
         passed, failed, skipped = passed + p, failed + f, skipped + s
     tested = {label for label, _, _ in attempts}
+    for label in sorted(incompatible):
+        print("skipped: %s: not for this configuration" % label, file=sys.stderr)
+    skipped += len(incompatible)
     for label in sorted(unbuilt - tested):
         print("--- %s: not built" % label, file=sys.stderr)
         failed += 1
