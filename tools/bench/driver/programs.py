@@ -27,8 +27,12 @@ def parse(text):
     return lines
 
 
-def run(context, programs, rounds):
-    """({name: {(row, case): [line or None of each round]}}, {name: reason}); the programs run in turns."""
+def run(context, programs, rounds, side_by_side=False):
+    """({name: {(row, case): [line or None of each round]}}, {name: reason}); the programs run in turns.
+
+    `side_by_side`: their threads are to run at the same time, on both processors.
+    """
+    cpus = {context.server_cpu, context.client_cpu} if side_by_side else {context.server_cpu}
     found = {program.name: collections.defaultdict(lambda: [None] * rounds) for program in programs}
     missing = {}
     for i in range(rounds):
@@ -37,9 +41,7 @@ def run(context, programs, rounds):
         for program in order:
             try:
                 argv = program.argv(context)
-                text = processes.run(
-                    argv, {context.server_cpu}, context.scratch, MOST_SECONDS, context.niceness, program.env
-                )
+                text = processes.run(argv, cpus, context.scratch, MOST_SECONDS, context.niceness, program.env)
                 for key, line in parse(text).items():
                     found[program.name][key][i] = line
             except Failure as failure:

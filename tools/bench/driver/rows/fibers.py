@@ -103,10 +103,11 @@ def _programs(names):
 class FibersRow:
     """One table for several of the program's rows."""
 
-    def __init__(self, name, title, names, short_names, sizes):
+    def __init__(self, name, title, names, short_names, sizes, domains=False):
         self.name = name
         self.title = title
         self.sizes = sizes
+        self._domains = domains
         self._names = names
         self._short_names = short_names
 
@@ -114,7 +115,7 @@ class FibersRow:
         names = self._names if context.size.name == "full" else self._short_names
         # Each call of the program is several repeats already.
         rounds = min(context.size.rounds, 5) if context.size.name == "full" else 1
-        found, missing = programs.run(context, _programs(names), rounds)
+        found, missing = programs.run(context, _programs(names), rounds, side_by_side=self._domains)
         columns = ["", "eio", "bare loop", "ratio (95 %)", "bar", "Go", "Eio 1.6", "times faster"]
         result = Result(self.name, self.title, columns)
         if "eio" in missing:
@@ -171,6 +172,6 @@ def rows():
     """One domain, several, memory."""
     return [
         FibersRow("fibers", "fibers, one domain", ONE_DOMAIN, SOME, ("shortest", "short", "full")),
-        FibersRow("domains", "fibers, several domains", SEVERAL_DOMAINS, SEVERAL_DOMAINS, ("full",)),
+        FibersRow("domains", "fibers, several domains", SEVERAL_DOMAINS, SEVERAL_DOMAINS, ("full",), domains=True),
         FibersRow("idle-fibers", "memory of an idle fiber", ["memory"], ["memory"], ("shortest", "short", "full")),
     ]
