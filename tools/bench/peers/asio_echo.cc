@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: ISC
 // asio_echo ADDRESS callbacks|fibers: an echo server on Boost.Asio, in one thread; by callbacks, or
-// by stackful coroutines (boost::asio::spawn). ADDRESS is tcp:PORT or unix:PATH.
+// by stackful coroutines (boost::asio::spawn). ADDRESS is tcp:PORT, udp:PORT or unix:PATH.
 
 #include <array>
 #include <cstdlib>
@@ -18,6 +18,7 @@ using Error = boost::system::error_code;
 namespace {
 
 constexpr std::size_t kBuffer = 16384;
+constexpr std::size_t kDatagram = 65536;
 constexpr int kBacklog = 4096;
 
 void SetNoDelay(asio::ip::tcp::socket &socket) {
@@ -112,6 +113,50 @@ int Run(const typename Protocol::endpoint &endpoint, bool reuse, bool fibers) {
     return 0;
 }
 
+/// Receives datagrams and sends each back, one after the other.
+class Datagrams {
+  public:
+    explicit Datagrams(asio::ip::udp::socket &socket) : socket_(socket) {}
+
+    void Receive() {
+        socket_.async_receive_from(
+            asio::buffer(bytes_), from_,
+            [this](Error error, std::size_t got) { error ? Receive() : Send(got); });
+    }
+
+    void Loop(asio::yield_context yield) {
+        for (;;) {
+            Error error;
+            std::size_t got = socket_.async_receive_from(asio::buffer(bytes_), from_, yield[error]);
+            if (!error)
+                socket_.async_send_to(asio::buffer(bytes_, got), from_, yield[error]);
+        }
+    }
+
+  private:
+    void Send(std::size_t len) {
+        socket_.async_send_to(asio::buffer(bytes_, len), from_,
+                              [this](Error, std::size_t) { Receive(); });
+    }
+
+    asio::ip::udp::socket &socket_;
+    asio::ip::udp::endpoint from_;
+    std::array<char, kDatagram> bytes_;
+};
+
+int RunDatagrams(const asio::ip::udp::endpoint &endpoint, bool fibers) {
+    asio::io_context io(1);
+    asio::ip::udp::socket socket(io, endpoint);
+    auto server = std::make_unique<Datagrams>(socket);
+    if (fibers)
+        asio::spawn(
+            io, [&](asio::yield_context yield) { server->Loop(yield); }, asio::detached);
+    else
+        server->Receive();
+    io.run();
+    return 0;
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -123,6 +168,9 @@ int main(int argc, char **argv) {
         return Run<asio::local::stream_protocol>(
             asio::local::stream_protocol::endpoint(address.substr(5)), false, fibers);
     const auto port = static_cast<unsigned short>(std::atoi(address.c_str() + 4));
+    if (address.rfind("udp:", 0) == 0)
+        return RunDatagrams(asio::ip::udp::endpoint(asio::ip::address_v4::loopback(), port),
+                            fibers);
     return Run<asio::ip::tcp>(asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), port), true,
                               fibers);
 }

@@ -76,6 +76,8 @@ DATAGRAMS = [
     Competitor("eio, a fiber", EIO, _eio("udp", "fibers=1"), {"EIO_BACKEND": "uring"}),
     Competitor("eio, 32 fibers", EIO, _eio("udp", "fibers=32"), {"EIO_BACKEND": "uring"}),
     Competitor("libuv", PEER, _peer("uv_echo")),
+    Competitor("Boost.Asio, callbacks", PEER, _peer("asio_echo", "callbacks")),
+    Competitor("Boost.Asio, fibers", PEER, _peer("asio_echo", "fibers")),
     Competitor("Go", PEER, _go, {"GOMAXPROCS": "1"}),
     Competitor("tokio", PEER, _peer("tokio_echo")),
 ]
