@@ -142,6 +142,52 @@ eio_err *eio_datagram_recv(eio_datagram_socket *self, eio_buf buf, struct eio_da
     return NULL;
 }
 
+eio_err *eio_datagram_recv_many(eio_datagram_socket *self, struct eio_datagram_in *items, size_t n,
+                                size_t *out_n) {
+    EIO_ASSERT(n > 0, "there must be room for a datagram");
+    *out_n = 0;
+    if (self->ops->recv_many == NULL) {
+        EIO_TRY(eio_datagram_recv(self, items[0].buf, &items[0].info));
+        *out_n = 1;
+        return NULL;
+    }
+    EIO_TRY(self->ops->recv_many(self, items, n, out_n));
+    EIO_ASSERT(*out_n >= 1 && *out_n <= n, "%s received %zu datagrams into %zu places",
+               self->ops->name, *out_n, n);
+    return NULL;
+}
+
+static eio_err *send_each(eio_datagram_socket *self, const struct eio_datagram_out *items, size_t n,
+                          size_t *out_n) {
+    for (; *out_n < n; ++*out_n) {
+        const struct eio_datagram_out *item = &items[*out_n];
+        EIO_TRY(self->ops->send(self, item->dst, item->slices, item->n));
+    }
+    return NULL;
+}
+
+eio_err *eio_datagram_send_many(eio_datagram_socket *self, const struct eio_datagram_out *items,
+                                size_t n, size_t *out_n) {
+    char text[EIO_SOCKADDR_STR_MAX];
+    size_t right = 0;
+    eio_err *wrong = NULL;
+    *out_n = 0;
+    while (right < n && wrong == NULL) {
+        if (items[right].dst != NULL)
+            wrong = check_kind("send", items[right].dst, &datagram);
+        right += wrong == NULL;
+    }
+    eio_err *err = self->ops->send_many != NULL && right > 0
+                       ? self->ops->send_many(self, items, right, out_n)
+                       : send_each(self, items, right, out_n);
+    if (err == NULL)
+        return wrong;
+    eio_err_drop(wrong);
+    const eio_sockaddr *dst = *out_n < right ? items[*out_n].dst : NULL;
+    return dst == NULL ? err
+                       : eio_err_add_context(err, "sending to %s", eio_sockaddr_str(dst, text));
+}
+
 eio_err *eio_datagram_addr(eio_datagram_socket *self, eio_sockaddr *out) {
     EIO_TRY(self->ops->addr(self, out));
     return NULL;

@@ -174,6 +174,42 @@ EIO_API EIO_MUST_USE eio_err *eio_datagram_send(eio_datagram_socket *self, const
  */
 EIO_API EIO_MUST_USE eio_err *eio_datagram_recv(eio_datagram_socket *self, eio_buf buf,
                                                 struct eio_datagram_info *out);
+/** A place for one of many datagrams. */
+struct eio_datagram_in {
+    eio_buf buf;                   /**< where its bytes go */
+    struct eio_datagram_info info; /**< set when one was received: what came with it */
+};
+/**
+ * Receives at least one datagram, and what else has arrived, up to `n` (not 0: asserted), into
+ * `items[0]`, `items[1]`, ...; `*out_n` is how many. For servers of many small datagrams: on a real
+ * socket all but the first cost one system call together (recvmmsg(2)).
+ *
+ * Suspends:  until one arrives.
+ * Errors:    as `eio_datagram_recv`; then nothing was received. An error of the socket that comes
+ *            after a datagram is the next call's.
+ * Owner:     `items` and their buffers are borrowed until the call returns.
+ */
+EIO_API EIO_MUST_USE eio_err *eio_datagram_recv_many(eio_datagram_socket *self,
+                                                     struct eio_datagram_in *items, size_t n,
+                                                     size_t *out_n);
+/** One of many datagrams to send. */
+struct eio_datagram_out {
+    const eio_sockaddr *dst; /**< to whom; NULL: the peer of a connected or paired socket */
+    const eio_slice *slices; /**< its bytes, in `n` pieces; may be NULL for none */
+    size_t n;                /**< how many pieces */
+};
+/**
+ * Sends `n` datagrams, in their order; `*out_n` is how many were sent, also after an error, which
+ * is that of `items[*out_n]`: who wants to go on begins behind that one. On a real socket they go in
+ * one system call, as far as the system takes them at once (sendmmsg(2)).
+ *
+ * Suspends:  once, and until the system has taken them.
+ * Errors:    as `eio_datagram_send`.
+ * Owner:     everything is borrowed until the call returns.
+ */
+EIO_API EIO_MUST_USE eio_err *eio_datagram_send_many(eio_datagram_socket *self,
+                                                     const struct eio_datagram_out *items, size_t n,
+                                                     size_t *out_n);
 /** The local address. Suspends: never. Errors: closed; Io. */
 EIO_API EIO_MUST_USE eio_err *eio_datagram_addr(eio_datagram_socket *self, eio_sockaddr *out);
 /** Closes now; blocked calls end with `eio_err_closed`. Idempotent. Suspends: never. */

@@ -78,6 +78,12 @@ struct eio_datagram_socket_ops {
     void (*close)(eio_datagram_socket *self);
     /** Optional (default: none): the implementation of `iface`, or NULL. */
     void *(*query)(eio_datagram_socket *self, const eio_iface *iface);
+    /** Optional (default: `recv`, once). `n` is at least 1, `*out_n` is 0. */
+    eio_err *(*recv_many)(eio_datagram_socket *self, struct eio_datagram_in *items, size_t n,
+                          size_t *out_n);
+    /** Optional (default: `send`, for each). `*out_n` is 0; it is valid after an error, too. */
+    eio_err *(*send_many)(eio_datagram_socket *self, const struct eio_datagram_out *items, size_t n,
+                          size_t *out_n);
 };
 
 /** What looks names up: embedded in resolvers, put into networks. */

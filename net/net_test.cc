@@ -393,6 +393,36 @@ TEST_F(NetTest, ADatagramMayBeEmptyOrOfManySlices) {
     });
 }
 
+// A provider that knows one datagram at a time.
+TEST_F(NetTest, ManyDatagramsAreSentOneByOneWhereTheProviderHasNothingBetter) {
+    Run([&](eio_switch *) {
+        eio_slice slice = eio_slice_of_str("x");
+        const eio_datagram_out items[] = {{&kUdp, &slice, 1}, {nullptr, nullptr, 0}};
+        size_t n = 9;
+        EXPECT_OK(eio_datagram_send_many(&fake_.as_socket, items, 2, &n));
+        EXPECT_EQ(n, 2U);
+        EXPECT_OK(eio_datagram_send_many(&fake_.as_socket, nullptr, 0, &n));
+        EXPECT_EQ(n, 0U);
+        eio_datagram_in places[2] = {};
+        EXPECT_OK(eio_datagram_recv_many(&fake_.as_socket, places, 2, &n));
+        EXPECT_EQ(n, 1U);
+    });
+}
+
+TEST_F(NetTest, TheFirstOfManyDatagramsThatIsWrongIsNamedAndThoseBeforeItAreSent) {
+    Run([&](eio_switch *) {
+        eio_slice slice = eio_slice_of_str("x");
+        const eio_datagram_out items[] = {
+            {&kUdp, &slice, 1}, {&kTcp, nullptr, 0}, {&kTcp, nullptr, 0}};
+        size_t n = 9;
+        EXPECT_ERR_TEXT(
+            eio_datagram_send_many(&fake_.as_socket, items, 3, &n),
+            "Invalid_argument(\"send: tcp:1.2.3.4:80 is not the address of a datagram socket\")");
+        EXPECT_EQ(n, 1U);
+        EXPECT_EQ(fake_.sent, (std::vector<std::string>{"x"}));
+    });
+}
+
 TEST_F(NetTest, CloseReachesTheProvider) {
     eio_listener_close(&fake_.as_listener);
     eio_datagram_close(&fake_.as_socket);

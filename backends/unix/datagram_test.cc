@@ -3,11 +3,13 @@
 
 #include <cerrno>
 #include <climits>
+#include <cstring>
 #include <string>
 #include <vector>
 
 #include "eio/err_net.h"
 #include "eio/fd.h"
+#include "fiber/base/fault.h"
 #include "tests/support/real_run.h"
 
 using namespace eio_test;
@@ -249,6 +251,194 @@ TEST_P(DatagramTest, ASendErrorNamesTheAddress) {
         EIO_TRY(Bound(env, sw, eio_ip_v4_loopback(), &socket, &addr));
         eio_sockaddr v6 = eio_sockaddr_udp(eio_ip_v6_loopback(), 9);
         EXPECT_ERR_TEXT(Send(socket, &v6, "x"), "Eio.Io _,\n  sending to udp:[::1]:9");
+        return nullptr;
+    }));
+}
+
+namespace {
+
+/// Places for many datagrams.
+struct Places {
+    explicit Places(size_t n, size_t room = 16) : space(n, std::vector<uint8_t>(room)), items(n) {
+        for (size_t i = 0; i < n; i++)
+            items[i].buf = eio_buf_of(space[i].data(), room);
+    }
+    std::string Text(size_t i) const {
+        return std::string(space[i].begin(), space[i].begin() + items[i].info.len);
+    }
+    std::vector<std::vector<uint8_t>> space;
+    std::vector<eio_datagram_in> items;
+};
+
+/// Receives until it has `n` datagrams; says how many calls that took.
+eio_err *RecvAll(eio_datagram_socket *socket, size_t n, std::vector<std::string> *out,
+                 size_t *out_calls) {
+    for (*out_calls = 0; out->size() < n; ++*out_calls) {
+        Places places(n);
+        size_t got = 0;
+        EIO_TRY(eio_datagram_recv_many(socket, places.items.data(), n, &got));
+        for (size_t i = 0; i < got; i++)
+            out->push_back(places.Text(i));
+    }
+    return nullptr;
+}
+
+} // namespace
+
+// More than one system call takes.
+TEST_P(DatagramTest, ManyGoAndComeTogether) {
+    static constexpr size_t kMany = 70;
+    EXPECT_OK(EvalReal([](eio_switch *sw, const eio_env *env) -> eio_err * {
+        eio_datagram_socket *a, *b;
+        eio_sockaddr addr_a, addr_b;
+        EIO_TRY(Bound(env, sw, eio_ip_v4_loopback(), &a, &addr_a));
+        EIO_TRY(Bound(env, sw, eio_ip_v4_loopback(), &b, &addr_b));
+        std::vector<std::string> texts, got;
+        std::vector<eio_slice> slices;
+        std::vector<eio_datagram_out> out;
+        for (size_t i = 0; i < kMany; i++)
+            texts.push_back(i % 10 == 3 ? "" : "datagram " + std::to_string(i));
+        for (const std::string &text : texts)
+            slices.push_back(eio_slice_of(text.data(), text.size()));
+        for (const eio_slice &slice : slices)
+            out.push_back({&addr_b, &slice, 1});
+        size_t sent = 0, calls = 0;
+        EIO_TRY(eio_datagram_send_many(a, out.data(), out.size(), &sent));
+        EXPECT_EQ(sent, kMany);
+        EIO_TRY(RecvAll(b, kMany, &got, &calls));
+        EXPECT_EQ(got, texts);
+        EXPECT_EQ(calls, 1U);
+        return nullptr;
+    }));
+}
+
+TEST_P(DatagramTest, EachOfManyHasItsSenderAndItsTruncation) {
+    EXPECT_OK(EvalReal([](eio_switch *sw, const eio_env *env) -> eio_err * {
+        eio_datagram_socket *a, *b, *to;
+        eio_sockaddr addr_a, addr_b, addr;
+        EIO_TRY(Bound(env, sw, eio_ip_v4_loopback(), &a, &addr_a));
+        EIO_TRY(Bound(env, sw, eio_ip_v4_loopback(), &b, &addr_b));
+        EIO_TRY(Bound(env, sw, eio_ip_v4_loopback(), &to, &addr));
+        EIO_TRY(Send(a, &addr, "123456"));
+        EIO_TRY(Send(b, &addr, "12"));
+        EIO_TRY(Send(a, &addr, "1234567"));
+        EIO_TRY(Send(b, &addr, "later"));
+        Places places(3, 4);
+        size_t n = 0;
+        EIO_TRY(eio_datagram_recv_many(to, places.items.data(), 3, &n));
+        EXPECT_EQ(n, 3U); // there is room for no more
+        const char *texts[] = {"1234", "12", "1234"};
+        for (size_t i = 0; i < n; i++) {
+            const eio_datagram_info &info = places.items[i].info;
+            EXPECT_EQ(places.Text(i), texts[i]);
+            EXPECT_EQ(info.truncated, i != 1) << i;
+            EXPECT_TRUE(eio_sockaddr_equal(&info.from, i == 1 ? &addr_b : &addr_a)) << i;
+        }
+        std::string text;
+        EIO_TRY(Recv(to, &text));
+        EXPECT_EQ(text, "later");
+        return nullptr;
+    }));
+}
+
+TEST_P(DatagramTest, TheFirstOfManyThatCannotBeSentIsNamed) {
+    EXPECT_OK(EvalReal([](eio_switch *sw, const eio_env *env) -> eio_err * {
+        eio_datagram_socket *socket, *to;
+        eio_sockaddr addr, ignored;
+        EIO_TRY(Bound(env, sw, eio_ip_v4_loopback(), &socket, &ignored));
+        EIO_TRY(Bound(env, sw, eio_ip_v4_loopback(), &to, &addr));
+        const eio_sockaddr v6 = eio_sockaddr_udp(eio_ip_v6_loopback(), 9);
+        const eio_slice slice = eio_slice_of_str("x");
+        const std::vector<eio_slice> pieces(IOV_MAX + 1, slice);
+        const eio_datagram_out items[] = {{&addr, &slice, 1},
+                                          {&v6, &slice, 1},
+                                          {&addr, pieces.data(), pieces.size()},
+                                          {&addr, &slice, 1}};
+        size_t n = 0;
+        EXPECT_ERR_TEXT(eio_datagram_send_many(socket, items, 4, &n),
+                        "Eio.Io _,\n  sending to udp:[::1]:9");
+        EXPECT_EQ(n, 1U);
+        eio_err *err = eio_datagram_send_many(socket, items + 2, 2, &n);
+        EXPECT_EQ(eio_err_errno(err), EMSGSIZE);
+        eio_err_drop(err);
+        EXPECT_EQ(n, 0U);
+        EIO_TRY(eio_datagram_send_many(socket, items + 3, 1, &n));
+        EXPECT_EQ(n, 1U);
+        std::vector<std::string> got;
+        size_t calls;
+        return RecvAll(to, 2, &got, &calls);
+    }));
+}
+
+// The queue of a Unix socket is short, so most of them have to wait.
+TEST_P(DatagramTest, ManyWaitUntilTheReceiverHasRoom) {
+    static constexpr size_t kMany = 2000;
+    EXPECT_OK(EvalReal([](eio_switch *sw, const eio_env *) -> eio_err * {
+        eio_datagram_socket *a, *b;
+        EIO_TRY(eio_socketpair_datagram(sw, &a, &b));
+        std::vector<std::string> texts, got;
+        std::vector<eio_slice> slices;
+        std::vector<eio_datagram_out> out;
+        for (size_t i = 0; i < kMany; i++)
+            texts.push_back(std::to_string(i));
+        for (const std::string &text : texts)
+            slices.push_back(eio_slice_of(text.data(), text.size()));
+        for (const eio_slice &slice : slices)
+            out.push_back({nullptr, &slice, 1});
+        size_t sent = 0, calls = 0;
+        EXPECT_OK(Both([&] { return eio_datagram_send_many(a, out.data(), kMany, &sent); },
+                       [&] { return RecvAll(b, kMany, &got, &calls); }));
+        EXPECT_EQ(sent, kMany);
+        EXPECT_EQ(got, texts);
+        return nullptr;
+    }));
+}
+
+// It may come between the first datagram and the others: then it is the next call's.
+TEST_P(DatagramTest, NoErrorOfTheSocketIsLostByReceivingMany) {
+    EXPECT_OK(EvalReal([](eio_switch *sw, const eio_env *) -> eio_err * {
+        eio_datagram_socket *a, *b;
+        EIO_TRY(eio_socketpair_datagram(sw, &a, &b));
+        EIO_TRY(Send(a, nullptr, "x"));
+        int failed = 0;
+        const struct eioi_fault_hook hook = {[](void *arg, const char *name) {
+                                                 if (strcmp(name, "recvmmsg") != 0)
+                                                     return 0;
+                                                 ++*static_cast<int *>(arg);
+                                                 return ECONNREFUSED;
+                                             },
+                                             &failed};
+        Places places(4);
+        size_t n = 0;
+        eioi_fault_hook = &hook;
+        EXPECT_OK(eio_datagram_recv_many(b, places.items.data(), 4, &n));
+        eioi_fault_hook = nullptr;
+        EXPECT_EQ(n, 1U);
+        EXPECT_EQ(failed, 1);
+        EXPECT_ERR(eio_datagram_recv_many(b, places.items.data(), 4, &n), &eio_err_net_refused);
+        EIO_TRY(Send(a, nullptr, "y"));
+        return eio_datagram_recv_many(b, places.items.data(), 4, &n);
+    }));
+}
+
+TEST_P(DatagramTest, WhoIsCancelledSendsNoneOfMany) {
+    EXPECT_OK(EvalReal([](eio_switch *sw, const eio_env *) -> eio_err * {
+        eio_datagram_socket *a, *b;
+        EIO_TRY(eio_socketpair_datagram(sw, &a, &b));
+        const eio_slice slice = eio_slice_of_str("x");
+        const eio_datagram_out item = {nullptr, &slice, 1};
+        size_t n = 9;
+        EXPECT_OK(First(
+            [&]() -> eio_err * {
+                EIO_TRY(Protect([] { return eio_fiber_yield(); }));
+                return eio_datagram_send_many(a, &item, 1, &n);
+            },
+            []() -> eio_err * { return nullptr; }));
+        EXPECT_EQ(n, 0U);
+        EIO_TRY(Send(a, nullptr, "only this"));
+        std::string text;
+        EIO_TRY(Recv(b, &text));
+        EXPECT_EQ(text, "only this");
         return nullptr;
     }));
 }

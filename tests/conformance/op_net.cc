@@ -208,7 +208,7 @@ class RecvConnectedOp : public Op {
 
 class RecvOp : public Op {
   public:
-    explicit RecvOp(bool udp) : udp_(udp) {}
+    explicit RecvOp(bool udp, bool many = false) : udp_(udp), many_(many) {}
     eio_err *SetUp(eio_switch *sw, const eio_env *env) override {
         if (!udp_)
             return eio_socketpair_datagram(sw, &a_, &b_);
@@ -219,6 +219,8 @@ class RecvOp : public Op {
     eio_err *Run() override {
         uint8_t space[4];
         eio_datagram_info info;
+        if (many_)
+            return RunMany();
         EIO_TRY(eio_datagram_recv(a_, eio_buf_of(space, sizeof space), &info));
         EXPECT_EQ(info.len, 1u);
         return nullptr;
@@ -234,7 +236,17 @@ class RecvOp : public Op {
     const char *Name() const override { return "recv_msg"; }
 
   private:
-    bool udp_;
+    eio_err *RunMany() {
+        uint8_t space[4];
+        eio_datagram_in item = {eio_buf_of(space, sizeof space), {}}; // more would take more
+        size_t n = 0;
+        EIO_TRY(eio_datagram_recv_many(a_, &item, 1, &n));
+        EXPECT_EQ(n, 1u);
+        EXPECT_EQ(item.info.len, 1u);
+        return nullptr;
+    }
+
+    bool udp_, many_;
     eio_datagram_socket *a_ = nullptr, *b_ = nullptr;
     eio_sockaddr addr_ = {};
 };
@@ -242,13 +254,17 @@ class RecvOp : public Op {
 /// Sends a datagram to a socket whose queue is full.
 class SendOp : public Op {
   public:
+    explicit SendOp(bool many) : many_(many) {}
     eio_err *SetUp(eio_switch *sw, const eio_env *env) override {
         EIO_TRY(eio_socketpair_datagram(sw, &a_, &b_));
         return FillRaw(env, eio_fd_of_datagram(b_));
     }
     eio_err *Run() override {
         const eio_slice slice = eio_slice_of("x", 1);
-        return eio_datagram_send(b_, nullptr, &slice, 1);
+        const eio_datagram_out item = {nullptr, &slice, 1};
+        size_t n;
+        return many_ ? eio_datagram_send_many(b_, &item, 1, &n)
+                     : eio_datagram_send(b_, nullptr, &slice, 1);
     }
     void Complete() override { DrainRaw(eio_fd_of_datagram(a_)); }
     bool Counts() const override { return false; } // see WriteOp
@@ -259,6 +275,7 @@ class SendOp : public Op {
     void Fail() override { eio_datagram_close(a_); }
 
   private:
+    bool many_;
     eio_datagram_socket *a_ = nullptr, *b_ = nullptr;
 };
 
@@ -418,8 +435,11 @@ std::vector<OpKind> NetRows() {
         {"run_server_2_domains", kReal, Make<RunServerOp>(1)},
         {"recv_unix", kReal, Make<RecvOp>(false)},
         {"recv_udp", kReal, Make<RecvOp>(true)},
+        {"recv_many_unix", kReal, Make<RecvOp>(false, true)},
+        {"recv_many_udp", kReal, Make<RecvOp>(true, true)},
         {"recv_udp_connected", kReal, Make<RecvConnectedOp>()},
-        {"send_unix", kReal, Make<SendOp>()},
+        {"send_unix", kReal, Make<SendOp>(false)},
+        {"send_many_unix", kReal, Make<SendOp>(true)},
         {"getaddrinfo", kReal, Make<LookupOp>(LookupOp::kAll)},
         {"getaddrinfo_stream", kReal, Make<LookupOp>(LookupOp::kStream)},
         {"getaddrinfo_datagram", kReal, Make<LookupOp>(LookupOp::kDatagram)},

@@ -240,6 +240,32 @@ eio_err *Datagrams(eio_switch *sw, const eio_env *env) {
     return SendOne(b, &addr, a);
 }
 
+// Many at once, received and sent back.
+eio_err *ManyDatagrams(eio_switch *sw, const eio_env *) {
+    constexpr size_t kMany = 3;
+    eio_datagram_socket *a, *b;
+    EIO_TRY(eio_socketpair_datagram(sw, &a, &b));
+    char space[kMany][8];
+    const eio_slice slices[] = {eio_slice_of_str("data"), eio_slice_of_str("gram")};
+    eio_datagram_out out[kMany];
+    eio_datagram_in in[kMany];
+    for (size_t i = 0; i < kMany; i++) {
+        out[i] = {nullptr, slices, 2};
+        in[i] = {eio_buf_of(space[i], sizeof space[i]), {}};
+    }
+    size_t sent = 0;
+    EIO_TRY(eio_datagram_send_many(a, out, kMany, &sent));
+    CHECK_THAT(sent == kMany);
+    for (size_t got = 0; got < kMany;) {
+        size_t n = 0;
+        EIO_TRY(eio_datagram_recv_many(b, in, kMany, &n));
+        for (size_t i = 0; i < n; i++)
+            CHECK_THAT(std::string(space[i], in[i].info.len) == "datagram");
+        got += n;
+    }
+    return nullptr;
+}
+
 eio_err *DatagramPair(eio_switch *sw, const eio_env *) {
     eio_datagram_socket *a, *b;
     EIO_TRY(eio_socketpair_datagram(sw, &a, &b));
@@ -283,6 +309,7 @@ std::vector<Scenario> NetScenarios() {
         {"CancelledAccept", kForgiving, of(CancelledAccept)},
         {"Datagrams", 0, of(Datagrams)},
         {"DatagramPair", 0, of(DatagramPair)},
+        {"ManyDatagrams", 0, of(ManyDatagrams)},
         {"ConnectFromAnAddress", 0, of(ConnectFromAnAddress)},
     };
 }

@@ -74,6 +74,7 @@ DATAGRAMS = [
     Competitor("recvmmsg, sendmmsg", LIMIT, _built("tools/bench/raw/datagram_echo", "batch=64")),
     Competitor("recvmsg, sendmsg", LIMIT, _built("tools/bench/raw/datagram_echo", "batch=1")),
     Competitor("eio, a fiber", EIO, _eio("udp", "fibers=1"), {"EIO_BACKEND": "uring"}),
+    Competitor("eio, up to 64 at once", EIO, _eio("udp", "many=64"), {"EIO_BACKEND": "uring"}),
     Competitor("eio, 32 fibers", EIO, _eio("udp", "fibers=32"), {"EIO_BACKEND": "uring"}),
     Competitor("libuv", PEER, _peer("uv_echo")),
     Competitor("Boost.Asio, callbacks", PEER, _peer("asio_echo", "callbacks")),
