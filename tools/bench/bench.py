@@ -56,7 +56,7 @@ def parse_arguments():
 def chosen_size(arguments):
     size = SIZES[arguments.size]
     if arguments.rounds:
-        size = size._replace(rounds=arguments.rounds)
+        size = size._replace(rounds=arguments.rounds, plain_rounds=arguments.rounds)
     if arguments.seconds:
         size = size._replace(seconds=arguments.seconds, piece_seconds=min(size.piece_seconds, arguments.seconds))
     if arguments.one_core:

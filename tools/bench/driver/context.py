@@ -6,12 +6,13 @@ import random
 
 # How often, how long, and in how many pieces. Pieces of all competitors go round in random order, so that a
 # slow phase of the machine, which lasts longer than a piece, falls on all of them.
-Size = collections.namedtuple("Size", "name rounds seconds piece_seconds warm_seconds cross_rounds")
+# `plain_rounds` are those of a row without a bar.
+Size = collections.namedtuple("Size", "name rounds plain_rounds seconds piece_seconds warm_seconds cross_rounds")
 
 SIZES = {
-    "shortest": Size("shortest", 1, 0.03, 0.03, 0.01, 0),
-    "short": Size("short", 3, 0.2, 0.2, 0.03, 2),
-    "full": Size("full", 10, 1.0, 0.25, 0.04, 9),
+    "shortest": Size("shortest", 1, 1, 0.03, 0.03, 0.01, 0),
+    "short": Size("short", 3, 3, 0.2, 0.2, 0.03, 2),
+    "full": Size("full", 10, 5, 1.0, 0.25, 0.04, 9),
 }
 
 

@@ -26,8 +26,6 @@ WARM_SECONDS_EACH = 2e-5
 
 # Across two processors nothing is judged by less than tens of percents, so that rounds are no longer than this.
 MOST_CROSS_SECONDS = 0.5
-# Enough for a median, where nothing is decided by it.
-ROUNDS_WITHOUT_BAR = 5
 
 # From this share of its processor on, the client may be what limits a rate.
 CLIENT_BOUND = 0.9
@@ -247,7 +245,7 @@ class LoadRow:
             size = sized(context.size, options.get("conns", 1))
             _start(context, pairs, self._transport, self._mode, options, context.server_cpu)
             has_bar = any(bar is not None for bar in self._bars.values()) or self._rate_bars is not None
-            for _ in range(size.rounds if has_bar else min(size.rounds, ROUNDS_WITHOUT_BAR)):
+            for _ in range(size.rounds if has_bar else size.plain_rounds):
                 _one_round(context, pairs, size)
             if context.size.cross_rounds and context.server_cpu != context.client_cpu:
                 crossed = self._cross(context, pairs, options)
