@@ -70,7 +70,7 @@ struct eioi_sched {
     unsigned budget; // resumptions until the next look at the backend
     unsigned id;
     int *errno_at; // the thread's errno: each fiber has its own, kept while it isn't running
-    struct eioi_heap timers;
+    struct eioi_heap timers; // has room for one of each of the stacks
     const struct eioi_backend_ops *ops;
     void *backend;
     size_t stack_bytes;
@@ -78,6 +78,7 @@ struct eioi_sched {
     int64_t spin_ns;                             // how long to look for events before blocking
     size_t (*pick)(void *backend, size_t ready); // NULL: the first goes on
     size_t fibers;                               // alive
+    size_t stacks;                               // slots of all pools
     uint64_t next_id, end_id; // numbers for fibers, which no other domain gives out
     struct eioi_stack_pool *pools[EIOI_STACK_CLASSES];
     struct eio_cancel root;

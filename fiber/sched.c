@@ -30,7 +30,7 @@
 
 // A backend that picks who goes on (`eioi_sched_opts.pick`) is asked before every resumption: the
 // loop is gone through each time, so that the usual way stays what it is.
-enum { POLL_EVERY = 128 };
+enum { POLL_EVERY = 128, FIRE_AT_ONCE = POLL_EVERY, FRAME_LINES = 4 };
 #define TRIM_INTERVAL (5 * INT64_C(1000000000))
 
 #define FIBER_IDS UINT64_C(4096)
@@ -79,28 +79,52 @@ void eioi_timer_arm(struct eioi_timer *self, int64_t deadline_ns) {
 }
 
 void eioi_timer_disarm(struct eioi_timer *self) {
-    if (self->node.linked)
+    if (self->node.slot != 0)
         eioi_heap_remove(&eioi_sched_require(__func__)->timers, &self->node);
 }
 
+/** What a fiber that has slept for long touches first, and won't be in the cache. */
+static inline void prefetch_frames(const struct eioi_fiber *f) {
+    const char *sp = f->context.sp;
+    for (int i = 0; i < FRAME_LINES; i++)
+        __builtin_prefetch(sp + (ptrdiff_t)i * 64, 1);
+    __builtin_prefetch(&f->fn, 1);
+    __builtin_prefetch(f->cc_node.next, 1); // mostly it ends
+    __builtin_prefetch(f->cc_node.prev, 1);
+}
+
+/** Wakes the first of those whose time has come; false when there is none. */
+static bool fire_some(struct eioi_sched *s, int64_t now) {
+    struct eioi_heap_node *due[EIOI_HEAP_POP_MOST];
+    struct eioi_waiter *waiters[EIOI_HEAP_POP_MOST];
+    const size_t n = eioi_heap_pop(&s->timers, now, due, EIOI_HEAP_POP_MOST);
+    for (size_t i = 0; i < n; i++) {
+        waiters[i] = EIOI_CONTAINER_OF(due[i], struct eioi_timer, node)->waiter;
+        __builtin_prefetch(waiters[i]->fiber, 1);
+    }
+    for (size_t i = 0; i < n; i++) {
+        prefetch_frames(waiters[i]->fiber);
+        eioi_wake(waiters[i], NULL);
+    }
+    return n == EIOI_HEAP_POP_MOST;
+}
+
+/**
+ * Where many are due, not all at once: between being woken and running, a fiber would leave the
+ * cache again. The others have their turn when these have run.
+ */
 static void fire_due_timers(struct eioi_sched *s) {
-    struct eioi_heap_node *min = eioi_heap_min(&s->timers);
-    if (min == NULL)
+    if (s->timers.count == 0)
         return;
     int64_t now = s->ops->now(s->backend) + (EIOI_CANARY(timer_early) ? 1 : 0);
-    for (; min != NULL && min->key <= now; min = eioi_heap_min(&s->timers)) {
-        struct eioi_timer *timer = EIOI_CONTAINER_OF(min, struct eioi_timer, node);
-        eioi_heap_remove(&s->timers, min);
-        if (timer->fire != NULL)
-            timer->fire(timer);
-        else
-            eioi_wake(timer->waiter, NULL);
-    }
+    for (int i = 0; i < FIRE_AT_ONCE / EIOI_HEAP_POP_MOST; i++)
+        if (!fire_some(s, now))
+            return;
 }
 
 struct sleep {
+    struct eioi_timer timer; // beside what a wake needs of the waiter
     struct eioi_waiter waiter;
-    struct eioi_timer timer;
 };
 
 static void sleep_cancel(struct eioi_waiter *w, eio_err *reason) {
@@ -166,11 +190,8 @@ static void handle_deadlock(struct eioi_sched *s) {
 }
 
 static int64_t next_deadline(struct eioi_sched *s) {
-    struct eioi_heap_node *min = eioi_heap_min(&s->timers);
-    int64_t deadline = min == NULL ? EIOI_POLL_FOREVER : min->key;
-    if (s->trim_at < deadline)
-        deadline = s->trim_at;
-    return deadline;
+    int64_t deadline = eioi_heap_first_key(&s->timers); // EIOI_POLL_FOREVER when there is none
+    return s->trim_at < deadline ? s->trim_at : deadline;
 }
 
 /** Idle stacks give their pages back after a while; only where time is real. */
@@ -574,6 +595,7 @@ eio_err *eioi_sched_run(const struct eioi_sched_opts *opts, eio_fiber_fn *fn, vo
         sched_yield(); // a thread that has just posted the last message is still on its way out
     drain_inbox(s);
     eioi_stack_destroy_all(s);
+    eioi_heap_fini(&s->timers);
     eio_err_drop(s->root.reason);
     eioi_tls_sched = NULL;
     return err;

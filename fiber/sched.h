@@ -51,15 +51,15 @@ struct eioi_message {
 typedef void eioi_waiter_cancel_fn(struct eioi_waiter *w, eio_err *reason);
 
 struct eioi_waiter {
-    struct eioi_list node;         // for the object waited on; the waiter doesn't look at it
-    struct eioi_fiber *fiber;      // who waits
-    struct eioi_sched *sched;      // its domain
+    struct eioi_list node;    // for the object waited on; the waiter doesn't look at it
+    struct eioi_fiber *fiber; // who waits
+    struct eioi_sched *sched; // its domain
+    eio_err *err;             // valid once woken: what eioi_wait returns
+    bool woken;
     eioi_waiter_cancel_fn *cancel; // valid between eioi_wait and the wake; NULL: can't be cancelled
-    eio_err *err;                  // valid once woken: what eioi_wait returns
     struct eioi_message remote;    // carries a wake from another domain
     const char *what;              // for dumps: what it waits for, a static string
     int64_t what_arg;              // for dumps: descriptor or deadline; -1: none
-    bool woken;
 };
 
 /**
@@ -104,10 +104,12 @@ void eioi_drain_messages(void);
 /** A deadline on the monotonic clock of the domain. In the waiting fiber's frame. */
 struct eioi_timer {
     struct eioi_heap_node node;
-    struct eioi_waiter *waiter;            // woken with NULL when due, if `fire` is NULL
-    void (*fire)(struct eioi_timer *self); // else this is called; runs no user code
+    struct eioi_waiter *waiter; // woken with NULL when due
 };
-/** Arms a timer of this domain. */
+/**
+ * Arms a timer of this domain. A fiber has one armed at most: that one can't fail, room for it was
+ * made when the fiber's stack was.
+ */
 void eioi_timer_arm(struct eioi_timer *self, int64_t deadline_ns);
 /** Disarms; nothing happens when it isn't armed. */
 void eioi_timer_disarm(struct eioi_timer *self);

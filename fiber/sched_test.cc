@@ -521,6 +521,40 @@ TEST_F(SchedTest, TimersFireInTheOrderOfTheirDeadlinesThenOfTheirArrival) {
     )");
 }
 
+// Those that are due together are woken a part at a time, so that each runs soon after.
+TEST_F(SchedTest, ManyTimersThatAreDueFireInTheirOrderAndSomeRunBeforeTheLastIsWoken) {
+    constexpr int kSleepers = 1000;
+    TestLoop loop;
+    std::vector<int> order;
+    int turns = 0; // of one that yields, until the first sleeper runs, and until the last one does
+    int first_turn = 0, last_turn = 0;
+    auto run = [&]() -> eio_err * {
+        return SwitchRun([&](eio_switch *sw) -> eio_err * {
+            for (int i = 0; i < kSleepers; i++)
+                EIO_TRY(Fork(sw, [&, i]() -> eio_err * {
+                    EIO_TRY(eioi_sleep_until(10 + i % 2)); // the even ones first
+                    if (order.empty())
+                        first_turn = turns;
+                    last_turn = turns;
+                    order.push_back(i);
+                    return nullptr;
+                }));
+            loop.now = 20;
+            while (order.size() < kSleepers) {
+                turns++;
+                EIO_TRY(eio_fiber_yield());
+            }
+            return nullptr;
+        });
+    };
+    EXPECT_OK(loop.Run(run));
+    ASSERT_EQ(order.size(), static_cast<size_t>(kSleepers));
+    for (int i = 0; i < kSleepers; i++)
+        ASSERT_EQ(order[static_cast<size_t>(i)], i * 2 % kSleepers + (i >= kSleepers / 2));
+    EXPECT_GT(last_turn, first_turn);
+    EXPECT_EQ(eioi_live_objects(), 0);
+}
+
 TEST_F(SchedTest, ATimerFiresWhenItsTimeHasComeAndNotATickEarlier) {
     TestLoop loop;
     bool slept = false;

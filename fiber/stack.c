@@ -196,7 +196,7 @@ static bool prepare(const struct eioi_stack_pool *pool, struct eioi_slab *slab) 
     return done > 0;
 }
 
-static eio_err *slab_new(struct eioi_stack_pool *pool) {
+static eio_err *slab_new(struct eioi_sched *s, struct eioi_stack_pool *pool) {
     for (uint32_t slots = pool->next_slots;; slots /= 2) {
         size_t len = (size_t)slots * pool->bytes;
         void *base = EIOI_SYS_PTR(mmap, mmap(NULL, len, PROT_READ | PROT_WRITE,
@@ -207,10 +207,14 @@ static eio_err *slab_new(struct eioi_stack_pool *pool) {
             return eio_err_const(&eio_err_stack_limit);
         }
         struct eioi_slab *slab = eioi_zalloc(sizeof *slab + slots * sizeof slab->meta[0]);
-        if (slab == NULL) {
+        eio_err *err = slab == NULL ? eio_err_const(&eio_err_out_of_memory)
+                                    : eioi_heap_reserve(&s->timers, s->stacks + slots);
+        if (err != NULL) {
+            eioi_free(slab);
             munmap(base, len); // fault: none, it was made a moment ago
-            return eio_err_const(&eio_err_out_of_memory);
+            return err;
         }
+        s->stacks += slots;
         // A kernel without huge pages refuses, and needs none of it.
         (void)madvise(base, len, MADV_NOHUGEPAGE); // fault: none, see above
         slab->pool = pool;
@@ -255,9 +259,10 @@ static void tell_tools_gone(struct eioi_slab *slab, uint32_t slot) {
     (void)slot;
 }
 
-static eio_err *take_fresh(struct eioi_stack_pool *pool, struct eioi_fiber **out) {
+static eio_err *take_fresh(struct eioi_sched *s, struct eioi_stack_pool *pool,
+                           struct eioi_fiber **out) {
     if (pool->slabs == NULL || pool->slabs->fresh == pool->slabs->slots)
-        EIO_TRY(slab_new(pool));
+        EIO_TRY(slab_new(s, pool));
     struct eioi_slab *slab = pool->slabs;
     uint32_t slot = slab->fresh;
     if (slot == slab->prepared && !prepare(pool, slab))
@@ -328,7 +333,7 @@ static __attribute__((noinline)) eio_err *get_slowly(struct eioi_sched *s, size_
         EIO_TRY(pool_new(class, s->guard_bytes, &s->pools[class]));
     struct eioi_stack_pool *pool = s->pools[class];
     if (pool->cold_count == 0)
-        return take_fresh(pool, out);
+        return take_fresh(s, pool, out);
     *out = take_cold(pool);
     return NULL;
 }

@@ -57,6 +57,7 @@ static eio_err *sleep_until(struct mock_clock *self, int64_t deadline_ns) {
     if (deadline_ns <= self->now_ns)
         return eio_fiber_yield();
     struct sleeper s = {.clock = self};
+    EIO_TRY(eioi_heap_reserve(&self->sleepers, (size_t)self->sleepers.count + 1));
     EIO_TRY(eioi_wait_begin(&s.waiter, "mock clock"));
     s.waiter.what_arg = deadline_ns;
     eioi_heap_insert(&self->sleepers, &s.node, deadline_ns);
@@ -92,18 +93,16 @@ static const struct eio_mono_clock_ops mono_ops = {
 };
 
 int64_t eioi_mock_clock_next_event(eio_mock_clock *self) {
-    struct eioi_heap_node *first = eioi_heap_min(&of_pub(self)->sleepers);
-    return first == NULL ? INT64_MAX : first->key;
+    return eioi_heap_first_key(&of_pub(self)->sleepers);
 }
 
 void eio_mock_clock_set_time(eio_mock_clock *pub, int64_t now_ns) {
     struct mock_clock *self = of_pub(pub);
     EIO_ASSERT(now_ns >= self->now_ns, "a mock clock can't go back");
     for (;;) {
-        struct eioi_heap_node *first = eioi_heap_min(&self->sleepers);
-        if (first == NULL || first->key > now_ns)
+        struct eioi_heap_node *first;
+        if (eioi_heap_pop(&self->sleepers, now_ns, &first, 1) == 0)
             break;
-        eioi_heap_remove(&self->sleepers, first);
         eioi_wake(&EIOI_CONTAINER_OF(first, struct sleeper, node)->waiter, NULL);
     }
     self->now_ns = now_ns;
@@ -126,9 +125,10 @@ eio_err *eio_mock_clock_advance(eio_mock_clock *self) {
 
 static void clock_destroy(struct eioi_mock_object *object) {
     struct mock_clock *self = EIOI_CONTAINER_OF(object, struct mock_clock, object);
-    bool asleep = eioi_heap_min(&self->sleepers) != NULL && !object->abandoned;
+    bool asleep = self->sleepers.count > 0 && !object->abandoned;
     EIO_ASSERT(!asleep, "a mock clock was destroyed while somebody sleeps on it");
     eioi_mock_object_fini(object);
+    eioi_heap_fini(&self->sleepers);
     eioi_free(self);
 }
 

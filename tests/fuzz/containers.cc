@@ -23,6 +23,7 @@ constexpr size_t kNodes = 64;
 
 void Heap(Input &in) {
     struct eioi_heap heap = {};
+    CHECK(eioi_heap_reserve(&heap, kNodes) == nullptr);
     std::vector<eioi_heap_node> nodes(kNodes);
     std::map<std::pair<int64_t, uint64_t>, eioi_heap_node *> model;
     std::map<eioi_heap_node *, std::pair<int64_t, uint64_t>> where;
@@ -33,17 +34,27 @@ void Heap(Input &in) {
             model.erase(where[node]);
             where.erase(node);
         }
-        CHECK(!node->linked);
+        CHECK(node->slot == 0);
+    };
+    auto pop = [&](int64_t limit, size_t most) {
+        eioi_heap_node *out[16];
+        const size_t n = eioi_heap_pop(&heap, limit, out, most);
+        for (size_t i = 0; i < n; i++) {
+            CHECK(model.begin()->second == out[i] && model.begin()->first.first <= limit);
+            remove(out[i]); // from the model
+        }
+        CHECK(n == most || model.empty() || model.begin()->first.first > limit);
     };
     auto check = [&] {
         CHECK(heap.count == model.size());
-        CHECK(eioi_heap_min(&heap) == (model.empty() ? nullptr : model.begin()->second));
+        CHECK(eioi_heap_first_key(&heap) ==
+              (model.empty() ? INT64_MAX : model.begin()->first.first));
     };
     while (!in.empty()) {
         uint8_t what = in.Byte();
         eioi_heap_node *node = &nodes[what % kNodes];
         if (what >= 192 && !model.empty()) {
-            remove(eioi_heap_min(&heap));
+            pop(static_cast<int8_t>(in.Byte()), 1 + what % 16);
         } else if (where.count(node) != 0 || what >= 128) {
             remove(node); // those that are in no heap, too
         } else {
@@ -55,9 +66,10 @@ void Heap(Input &in) {
         check();
     }
     while (!model.empty()) {
-        remove(eioi_heap_min(&heap));
+        pop(INT64_MAX, 1);
         check();
     }
+    eioi_heap_fini(&heap);
 }
 
 void List(Input &in) {
