@@ -36,14 +36,15 @@ static void fail(const char *who, unsigned i) {
  */
 static inline __attribute__((always_inline)) void round_trip(const char *who,
                                                              struct eioi_context *save,
-                                                             const struct eioi_context *load) {
+                                                             struct eioi_context *load) {
     uint64_t ints[VALUES], int_copies[VALUES];
     double doubles[VALUES], double_copies[VALUES];
     for (unsigned i = 0; i < VALUES; i++) {
         ints[i] = int_copies[i] = next_random();
         doubles[i] = double_copies[i] = (double)(next_random() >> 12);
     }
-    eioi_context_switch(save, load);
+    if (eioi_context_switch(save, load) != save)
+        fail(who, 102);
     for (unsigned i = 0; i < VALUES; i++) {
         if (ints[i] != int_copies[i] || doubles[i] < double_copies[i] ||
             doubles[i] > double_copies[i])
@@ -53,10 +54,11 @@ static inline __attribute__((always_inline)) void round_trip(const char *who,
 
 /** Locals with names, so that they live in registers and not in arrays. */
 static __attribute__((noinline)) void named_values(const char *who, struct eioi_context *save,
-                                                   const struct eioi_context *load) {
+                                                   struct eioi_context *load) {
     uint64_t a = next_random(), b = a * 3, c = a * 5, d = a * 7, e = a * 11, f = a * 13;
     double x = (double)(a >> 12), y = x * 2, z = x * 4;
-    eioi_context_switch(save, load);
+    if (eioi_context_switch(save, load) != save)
+        fail(who, 103);
     if (b != a * 3 || c != a * 5 || d != a * 7 || e != a * 11 || f != a * 13)
         fail(who, 100);
     if (y < x * 2 || y > x * 2 || z < x * 4 || z > x * 4)

@@ -16,11 +16,11 @@
 #endif
 
 /**
- * Saves this context to `save` and goes on with `load`. Returns when somebody switches back to
- * `save`.
+ * Saves this context to `save` and goes on with `load`. Returns `save` when somebody switches back
+ * to it: whoever does has it in the register for `load`, so this side need not keep it.
  */
-static inline __attribute__((always_inline)) void eioi_context_switch(
-    struct eioi_context *save, const struct eioi_context *load) {
+static inline __attribute__((always_inline)) struct eioi_context *eioi_context_switch(
+    struct eioi_context *save, struct eioi_context *load) {
     __asm__ volatile("leaq 1f(%%rip), %%rax\n\t"
                      "movq %%rsp, (%0)\n\t"
                      "movq %%rbp, 8(%0)\n\t"
@@ -36,6 +36,7 @@ static inline __attribute__((always_inline)) void eioi_context_switch(
                        "r15", "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5",
                        "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
                        "xmm15" EIOI_CONTEXT_AVX512_);
+    return load;
 }
 
 void eioi_context_start(void);
