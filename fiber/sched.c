@@ -299,10 +299,13 @@ static inline struct eioi_fiber *next_ready(struct eioi_sched *s) {
     return pop_ready(s);
 }
 
-/** The one place where stacks are changed. `dying`: `from` will not be resumed. */
-static inline __attribute__((always_inline)) void switch_to(struct eioi_sched *s,
-                                                            struct eioi_fiber *from,
-                                                            struct eioi_fiber *to, bool dying) {
+/**
+ * The one place where stacks are changed. Returns `from` when it is resumed. `dying`: it will not be.
+ */
+static inline __attribute__((always_inline)) struct eioi_fiber *switch_to(struct eioi_sched *s,
+                                                                          struct eioi_fiber *from,
+                                                                          struct eioi_fiber *to,
+                                                                          bool dying) {
     s->current = to;
 #ifdef EIOI_ASAN
     __sanitizer_start_switch_fiber(dying ? NULL : &from->asan_fake_stack, to->asan_bottom,
@@ -312,10 +315,12 @@ static inline __attribute__((always_inline)) void switch_to(struct eioi_sched *s
     __tsan_switch_to_fiber(to->tsan_fiber, 0);
 #endif
     (void)dying;
-    eioi_context_switch(&from->context, &to->context);
+    struct eioi_context *resumed = eioi_context_switch(&from->context, &to->context);
+    from = EIOI_CONTAINER_OF(resumed, struct eioi_fiber, context);
 #ifdef EIOI_ASAN
     __sanitizer_finish_switch_fiber(from->asan_fake_stack, NULL, NULL);
 #endif
+    return from;
 }
 
 static __attribute__((noinline)) void leave_for_thread(struct eioi_sched *s,
@@ -345,28 +350,32 @@ static __attribute__((noinline)) void yield_and_look(struct eioi_sched *s) {
 }
 
 /** The running fiber's turn is over: it becomes the last of the queue, and the next one goes on. */
-static inline __attribute__((always_inline)) void yield_turn(struct eioi_sched *s) {
+static inline __attribute__((always_inline)) struct eioi_fiber *yield_turn(struct eioi_sched *s) {
+    struct eioi_fiber *self = s->current;
     if (__builtin_expect(--s->budget == 0, 0)) {
         yield_and_look(s);
     } else if (s->run_head != NULL) { // else there is nobody but this one
-        struct eioi_fiber *self = s->current;
         self->next = NULL;
         s->run_tail->next = self;
         s->run_tail = self;
-        switch_to(s, self, pop_ready(s), false);
+        self = switch_to(s, self, pop_ready(s), false);
     }
+    return self;
 }
 
+// Nothing but errno's address and value is kept over the switch: who this is comes back from it.
 // Inlined it also has no return, which the processor would expect to go where the fiber came from
 // that ran before.
 EIOI_INLINE eio_err *eio_fiber_yield(void) {
     struct eioi_sched *s = eioi_here(__func__);
-    int saved = *s->errno_at;
-    yield_turn(s);
-    if (__builtin_expect(*s->errno_at != saved,
+    int *errno_at = s->errno_at;
+    int saved = *errno_at;
+    struct eioi_fiber *self = yield_turn(s);
+    if (__builtin_expect(*errno_at != saved,
                          0)) // mostly nobody has changed it: no store to wait for
-        *s->errno_at = saved;
-    return eioi_current_cancelled(s);
+        *errno_at = saved;
+    eio_err *reason = self->cc->reason;
+    return __builtin_expect(reason == NULL, 1) ? NULL : eio_err_ref(reason);
 }
 
 // Waiting
