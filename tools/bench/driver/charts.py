@@ -95,7 +95,7 @@ def _bars_of(result):
 
 
 # Rows of which a case is how many there are.
-_COUNTED = ("yield", "cancel", "timer-arm", "timer-cancel", "timer-fire")
+_COUNTED = ("yield", "cancel", "timer-arm", "timer-cancel", "timer-fire", "wake")
 
 
 def _lines_of(result):

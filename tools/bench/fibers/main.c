@@ -37,6 +37,7 @@ static const struct row {
     {"timer-arm", row_timer},
     {"timer-cancel", row_timer},
     {"timer-fire", row_timer},
+    {"wake", row_wake},
     {"memory", row_memory},
     {"domain-start", row_domain_start},
     {"promise-domains", row_promise_domains},

@@ -26,7 +26,7 @@ row_fn row_stream, row_stream_domains;
 row_fn row_mutex, row_mutex_domains;
 row_fn row_semaphore, row_semaphore_domains;
 row_fn row_condition, row_condition_domains;
-row_fn row_timer;
+row_fn row_timer, row_wake;
 row_fn row_memory;
 row_fn row_domain_start;
 

@@ -68,6 +68,7 @@ ONE_DOMAIN = [
     "timer-arm",
     "timer-cancel",
     "timer-fire",
+    "wake",
 ]
 SEVERAL_DOMAINS = [
     "domain-start",
