@@ -64,12 +64,14 @@ _Static_assert(offsetof(struct eioi_fiber, fn) == 64, "what a switch touches is 
  * A domain: a thread's loop. Everything but `inbox` and `pokers` is touched by that thread only.
  */
 struct eioi_sched {
+    // What a switch needs: one cache line. The ends of the queue stand apart, since two stores that
+    // the compiler makes one would hold up the next load of either.
+    _Alignas(64) struct eioi_fiber *run_head; // ready fibers
     struct eioi_fiber *current;
-    struct eioi_fiber *run_head,
-        *run_tail;   // ready fibers; run_tail is valid when run_head isn't NULL
-    unsigned budget; // resumptions until the next look at the backend
-    unsigned id;
     int *errno_at; // the thread's errno: each fiber has its own, kept while it isn't running
+    struct eioi_fiber *run_tail; // valid when run_head isn't NULL
+    unsigned budget;             // resumptions until the next look at the backend
+    unsigned id;
     struct eioi_heap timers; // has room for one of each of the stacks
     const struct eioi_backend_ops *ops;
     void *backend;
