@@ -692,6 +692,31 @@ TEST_F(EpollTest, ALoanStaysThroughAClose) {
     )");
 }
 
+TEST_F(EpollTest, ALoanWhoseBytesWereThereStaysThroughACloseInItsTurn) {
+    Run([](eio_switch *sw, const eio_env *) -> eio_err * {
+        eio_stream_socket *a, *b;
+        EIO_TRY(eio_socketpair_stream(sw, &a, &b));
+        EIO_TRY(Write(b, "abcdef"));
+        return Both(
+            [&]() -> eio_err * {
+                eio_slice loan;
+                EIO_TRY(eio_source_lend(&a->flow.source, &loan));
+                EXPECT_FALSE(eio_fd_is_open(eio_fd_of_flow(&a->flow)));
+                EXPECT_EQ(std::string(reinterpret_cast<const char *>(loan.base), loan.len),
+                          "abcdef");
+                eio_source_release(&a->flow.source, loan.len);
+                return nullptr;
+            },
+            [&]() -> eio_err * {
+                eio_flow_close(&a->flow);
+                return nullptr;
+            });
+    });
+    EXPECT_TRACE(R"(
+        - : unit = ()
+    )");
+}
+
 TEST_F(EpollTest, WithoutMemoryALoanFailsAndNoByteIsLost) {
     Run([](eio_switch *sw, const eio_env *) -> eio_err * {
         eio_stream_socket *a, *b;

@@ -50,6 +50,7 @@ bool eioi_loan_take_buffer(struct eioi_loan *self) {
 void eioi_loan_fill(struct eioi_loan *self, size_t len) {
     self->start = 0;
     self->end = (uint32_t)len;
+    self->lent = len > 0;
     if (len == 0)
         give(self);
 }

@@ -44,13 +44,13 @@ struct eioi_loan *eioi_loan_of(eio_fd *fd, struct eioi_buffers *buffers);
 bool eioi_loan_has_rest(const eio_fd *fd);
 /** Copies of them what fits into `buf`. */
 size_t eioi_loan_copy_rest(eio_fd *fd, eio_buf buf);
-/** Lends what is left over, or was just received. */
+/** What was just received; or lends what is left over. */
 eio_slice eioi_loan_begin(struct eioi_loan *self);
 /** Ends it. */
 void eioi_loan_end(struct eioi_loan *self, size_t used);
 /** A buffer to receive into; false: out of memory. */
 bool eioi_loan_take_buffer(struct eioi_loan *self);
-/** `len` bytes were received into it; 0: it isn't wanted. */
+/** `len` bytes were received into it, and are lent; 0: it isn't wanted. */
 void eioi_loan_fill(struct eioi_loan *self, size_t len);
 /** Frees the buffers that are kept. */
 void eioi_buffers_fini(struct eioi_buffers *self);
