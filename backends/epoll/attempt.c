@@ -45,11 +45,14 @@ static int32_t result_of(ssize_t n) {
     return errno == ECANCELED ? -EIO : -errno; // ECANCELED has a meaning of its own one floor up
 }
 
-static size_t total(const struct iovec *iov, int count) {
+/** Whether `got` bytes fill the slices. */
+static bool is_full(const struct iovec *iov, int count, size_t got) {
+    if (count == 1)
+        return got == iov->iov_len;
     size_t sum = 0;
     for (int i = 0; i < count; i++)
         sum += iov[i].iov_len;
-    return sum;
+    return got == sum;
 }
 
 // Reading
@@ -108,7 +111,7 @@ static int32_t try_read(struct eioi_polled *polled, struct eioi_io *io) {
     unsigned flags = io->fd->flags;
     if (flags & EIOI_FD_SOCKET) {
         int32_t got = result_of(receive(polled, fd, io->rw.iov, io->rw.iov_count));
-        if (got > 0 && !polled->greedy && (size_t)got < total(io->rw.iov, io->rw.iov_count) &&
+        if (got > 0 && !polled->greedy && !is_full(io->rw.iov, io->rw.iov_count, (size_t)got) &&
             is_tcp(polled, fd))
             polled->readable = false;
         return got;
@@ -201,11 +204,9 @@ static int32_t try_connect(struct eioi_polled *polled, struct eioi_io *io, bool 
     }
 }
 
-static int32_t try_once(struct eioi_epoll *self, struct eioi_polled *polled, struct eioi_io *io,
-                        bool *started) {
+/** All but reads and writes. */
+static int32_t try_other(struct eioi_polled *polled, struct eioi_io *io, bool *started) {
     switch (io->op) {
-    case EIOI_IO_READ: return try_read(polled, io);
-    case EIOI_IO_WRITE: return try_write(self, polled, io);
     case EIOI_IO_RECVMSG:
         return result_of(
             TRY(polled, recvmsg, recvmsg(io->fd->fd, io->msg.msg, io->msg.flags | MSG_DONTWAIT)));
@@ -217,8 +218,18 @@ static int32_t try_once(struct eioi_epoll *self, struct eioi_polled *polled, str
     case EIOI_IO_CONNECT: return try_connect(polled, io, started);
     case EIOI_IO_READY_IN:
     case EIOI_IO_READY_OUT: return 0; // an event has come; the caller asks the kernel
+    default: return -EINVAL;
     }
-    return -EINVAL;
+}
+
+static int32_t try_once(struct eioi_epoll *self, struct eioi_polled *polled, struct eioi_io *io,
+                        bool *started) {
+    // Not by a table: the two that alternate in a busy server would be guessed wrong each time.
+    if (io->op == EIOI_IO_READ)
+        return try_read(polled, io);
+    if (io->op == EIOI_IO_WRITE)
+        return try_write(self, polled, io);
+    return try_other(polled, io, started);
 }
 
 int32_t eioi_epoll_attempt(struct eioi_epoll *self, struct eioi_polled *polled, struct eioi_io *io,

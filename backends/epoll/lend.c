@@ -60,7 +60,8 @@ eio_slice eioi_loan_begin(struct eioi_loan *self) {
     return eio_slice_of(self->buffer->bytes + self->start, self->end - self->start);
 }
 
-void eioi_loan_end(struct eioi_loan *self, size_t used) {
+void eioi_loan_end(eio_fd *fd, size_t used) {
+    struct eioi_loan *self = of_engine(fd->engine);
     EIO_ASSERT(used <= self->end - self->start, "release of more than was lent");
     self->lent = false;
     self->start += (uint32_t)used;
@@ -78,7 +79,7 @@ size_t eioi_loan_copy_rest(eio_fd *fd, eio_buf buf) {
     size_t rest = self->end - self->start;
     size_t len = rest < buf.len ? rest : buf.len;
     memcpy(buf.base, self->buffer->bytes + self->start, len);
-    eioi_loan_end(self, len);
+    eioi_loan_end(fd, len);
     return len;
 }
 

@@ -47,7 +47,7 @@ size_t eioi_loan_copy_rest(eio_fd *fd, eio_buf buf);
 /** What was just received; or lends what is left over. */
 eio_slice eioi_loan_begin(struct eioi_loan *self);
 /** Ends it. */
-void eioi_loan_end(struct eioi_loan *self, size_t used);
+void eioi_loan_end(eio_fd *fd, size_t used);
 /** A buffer to receive into; false: out of memory. */
 bool eioi_loan_take_buffer(struct eioi_loan *self);
 /** `len` bytes were received into it, and are lent; 0: it isn't wanted. */

@@ -34,49 +34,58 @@
 #define RETRY_MIN_NS INT64_C(1000000)
 #define RETRY_MAX_NS INT64_C(50000000)
 
-/** An operation under way. In the frame of `perform`. */
-struct op {
-    struct eioi_poll_wait wait;
-    struct eioi_inflight inflight;
-    struct eioi_timer retry; // armed while waiting for `retry_ns`
+/** An operation. In the frame of `perform`. */
+struct call {
     struct eioi_epoll *loop;
     struct eioi_polled *polled;
     struct eioi_io *io;
-    struct eioi_list *line;
     struct eioi_loan *loan; // a read into a buffer of the loop; NULL: into the caller's
-    int64_t retry_ns;       // how long the last retry waited
     bool started;           // see eioi_epoll_attempt
 };
 
-static bool *flag_of(struct op *op) {
-    return eioi_io_is_reading(op->io->op) ? &op->polled->readable : &op->polled->writable;
+/** One that has to wait. In the frame of `wait_for_result`. */
+struct op {
+    struct call *call;
+    struct eioi_list *line;
+    struct eioi_poll_wait wait;
+    struct eioi_inflight inflight;
+    struct eioi_timer retry; // armed while waiting for `retry_ns`; valid when that isn't 0
+    int64_t retry_ns;        // how long the last retry waited; 0: there was none
+};
+
+static bool *flag_of(const struct call *call) {
+    return eioi_io_is_reading(call->io->op) ? &call->polled->readable : &call->polled->writable;
+}
+
+static struct eioi_list *line_of(const struct call *call) {
+    return eioi_io_is_reading(call->io->op) ? &call->polled->readers : &call->polled->writers;
 }
 
 /** Into a buffer of the loop, which is held only if bytes came. */
-static int32_t attempt_to_lend(struct op *op) {
-    if (!eioi_loan_take_buffer(op->loan))
+static int32_t attempt_to_lend(struct call *call) {
+    if (!eioi_loan_take_buffer(call->loan))
         return -ENOMEM;
     const struct iovec iov = {
-        .iov_base = op->loan->buffer->bytes,
+        .iov_base = call->loan->buffer->bytes,
         .iov_len = EIOI_LIMIT(short_read, (size_t)EIOI_BUFFER_BYTES),
     };
-    op->io->rw.iov = &iov;
-    op->io->rw.iov_count = 1;
-    int32_t res = eioi_epoll_attempt(op->loop, op->polled, op->io, &op->started);
-    eioi_loan_fill(op->loan, res > 0 ? (size_t)res : 0);
+    call->io->rw.iov = &iov;
+    call->io->rw.iov_count = 1;
+    int32_t res = eioi_epoll_attempt(call->loop, call->polled, call->io, &call->started);
+    eioi_loan_fill(call->loan, res > 0 ? (size_t)res : 0);
     return res;
 }
 
-static int32_t attempt(struct op *op) {
-    if (op->loan != NULL)
-        return attempt_to_lend(op);
-    return eioi_epoll_attempt(op->loop, op->polled, op->io, &op->started);
+static int32_t attempt(struct call *call) {
+    if (call->loan != NULL)
+        return attempt_to_lend(call);
+    return eioi_epoll_attempt(call->loop, call->polled, call->io, &call->started);
 }
 
 /** Of a file that can't be polled (a disk), whose data wasn't at hand: it is read all the same. */
-static int32_t attempt_blocking(struct op *op) {
-    op->polled->no_nowait = true;
-    int32_t res = attempt(op);
+static int32_t attempt_blocking(struct call *call) {
+    call->polled->no_nowait = true;
+    int32_t res = attempt(call);
     return res == EIOI_WOULD_BLOCK ? -EAGAIN : res;
 }
 
@@ -86,7 +95,8 @@ static bool has_result(int32_t res) {
 
 static void stop_waiting(struct op *op) {
     eioi_list_unlink(&op->wait.waiter.node);
-    eioi_timer_disarm(&op->retry);
+    if (op->retry_ns != 0)
+        eioi_timer_disarm(&op->retry);
 }
 
 static void op_on_cancel(struct eioi_waiter *w, eio_err *reason) {
@@ -105,9 +115,12 @@ static void op_on_close(struct eioi_inflight *inflight) {
 
 /** Asks for what will wake it: an event, or the timer. 0 or errno. */
 static int arm(struct op *op, bool later) {
+    const struct call *call = op->call;
     if (!later)
-        return eioi_poll_arm(op->loop, op->io->fd->fd, op->polled,
-                             eioi_io_is_reading(op->io->op) ? EPOLLIN : EPOLLOUT);
+        return eioi_poll_arm(call->loop, call->io->fd->fd, call->polled,
+                             eioi_io_is_reading(call->io->op) ? EPOLLIN : EPOLLOUT);
+    if (op->retry_ns == 0)
+        op->retry = (struct eioi_timer){.waiter = &op->wait.waiter};
     op->retry_ns = op->retry_ns == 0 ? RETRY_MIN_NS : op->retry_ns * 2;
     if (op->retry_ns > RETRY_MAX_NS)
         op->retry_ns = RETRY_MAX_NS;
@@ -119,9 +132,10 @@ static int arm(struct op *op, bool later) {
  * Waits once. NULL: it's worth trying again, or `*out_res` is a result; else why there is none.
  */
 static eio_err *wait_turn(struct op *op, bool again, bool later, int32_t *out_res) {
+    struct call *call = op->call;
     struct eioi_waiter *w = &op->wait.waiter;
-    eioi_waiter_init(w, op->io->name);
-    w->what_arg = op->io->fd->fd;
+    eioi_waiter_init(w, call->io->name);
+    w->what_arg = call->io->fd->fd;
     op->wait.served = false;
     if (again)
         eioi_list_push_head(op->line, &w->node);
@@ -131,43 +145,25 @@ static eio_err *wait_turn(struct op *op, bool again, bool later, int32_t *out_re
     if (errnum != 0) {
         stop_waiting(op);
         w->woken = true;
-        *out_res = errnum == EPERM ? attempt_blocking(op) : -errnum;
+        *out_res = errnum == EPERM ? attempt_blocking(call) : -errnum;
         if (!again)
-            eioi_poll_take_turn(op->io->name);
+            eioi_poll_take_turn();
         return NULL;
     }
     EIO_TRY(eioi_wait(w, op_on_cancel));
     stop_waiting(op);
     if (op->inflight.closed && !op->wait.served)
-        return eioi_err_closed(op->io->name);
-    *out_res = attempt(op);
+        return eioi_err_closed(call->io->name);
+    *out_res = attempt(call);
     if (has_result(*out_res))
         return NULL;
     if (op->inflight.closed)
-        return eioi_err_closed(op->io->name);
+        return eioi_err_closed(call->io->name);
     return eio_fiber_check();
 }
 
-static bool only_waits(const struct op *op) {
-    return op->io->op == EIOI_IO_READY_IN || op->io->op == EIOI_IO_READY_OUT;
-}
-
-static eio_err *run(struct op *op, int32_t *out_res) {
-    int32_t res = EIOI_WOULD_BLOCK;
-    bool *ready = flag_of(op);
-    if (only_waits(op)) {
-        *ready = false;
-        op->polled->doubtful |= eioi_fault_hook != NULL; // what said EAGAIN may have been a test
-    }
-    if (eioi_list_empty(op->line) && (*ready || op->io->op == EIOI_IO_CONNECT)) {
-        res = attempt(op);
-        if (has_result(res)) {
-            eioi_poll_take_turn(op->io->name);
-            *out_res = res;
-            return NULL;
-        }
-        *ready = false;
-    }
+static eio_err *wait_in_line(struct op *op, int32_t res, int32_t *out_res) {
+    bool *ready = flag_of(op->call);
     for (bool again = false; !has_result(res); again = true) {
         bool later = res == EIOI_TRY_LATER;
         EIO_TRY(wait_turn(op, again, later, &res));
@@ -178,33 +174,63 @@ static eio_err *run(struct op *op, int32_t *out_res) {
     return NULL;
 }
 
-/** With a share of the descriptor. */
-static eio_err *perform_in_share(struct op *op, int32_t *out_res) {
-    eio_fd *fd = op->io->fd;
-    op->polled = fd->fd < 0 ? NULL : eioi_poll_of(op->loop, fd);
-    if (op->polled == NULL) {
-        eioi_poll_take_turn(op->io->name);
-        *out_res = fd->fd < 0 ? -EBADF : -ENOMEM;
-        return NULL;
+/** With a share, which is given back: `res` is none yet. */
+static eio_err *wait_for_result(struct call *call, int32_t res, int32_t *out_res) {
+    struct eioi_io *io = call->io;
+    struct op op; // large: the rest is set when it is needed
+    op.call = call;
+    op.line = line_of(call);
+    op.retry_ns = 0;
+    op.inflight.on_close = op_on_close;
+    op.inflight.role = io->role;
+    op.wait.waiter.woken = true;
+    if (!eioi_fd_list(io->fd, &op.inflight)) {
+        eioi_fd_end(io->fd, io->role);
+        return eioi_err_closed(io->name);
     }
-    op->line = eioi_io_is_reading(op->io->op) ? &op->polled->readers : &op->polled->writers;
-    eio_err *err = run(op, out_res);
-    if (*flag_of(op))
-        (void)eioi_poll_serve(op->line);
+    eio_err *err = wait_in_line(&op, res, out_res);
+    if (*flag_of(call))
+        (void)eioi_poll_serve(op.line);
+    eioi_fd_leave(io->fd, &op.inflight);
     return err;
+}
+
+static bool only_waits(const struct eioi_io *io) {
+    return io->op == EIOI_IO_READY_IN || io->op == EIOI_IO_READY_OUT;
+}
+
+/** Tries it if it may succeed, and it is nobody else's turn. */
+static int32_t try_at_once(struct call *call) {
+    bool *ready = flag_of(call);
+    if (only_waits(call->io)) {
+        *ready = false;
+        call->polled->doubtful |= eioi_fault_hook != NULL; // what said EAGAIN may have been a test
+    }
+    if (!eioi_list_empty(line_of(call)) || !(*ready || call->io->op == EIOI_IO_CONNECT))
+        return EIOI_WOULD_BLOCK;
+    int32_t res = attempt(call);
+    if (!has_result(res))
+        *ready = false;
+    return res;
 }
 
 static eio_err *perform_with(struct eioi_epoll *loop, struct eioi_io *io, struct eioi_loan *loan,
                              int32_t *out_res) {
-    struct op op = {.loop = loop, .io = io, .loan = loan};
-    op.inflight.on_close = op_on_close;
-    op.inflight.role = io->role;
-    op.wait.waiter.woken = true;
-    op.retry.waiter = &op.wait.waiter;
-    EIO_TRY(eioi_fd_enter(io->fd, io->name, &op.inflight));
-    eio_err *err = perform_in_share(&op, out_res);
-    eioi_fd_leave(io->fd, &op.inflight);
-    return err;
+    eio_fd *fd = io->fd;
+    struct call call = {.loop = loop, .io = io, .loan = loan};
+    int32_t res;
+    EIO_TRY(eioi_fd_begin(fd, io->name, io->role));
+    call.polled = fd->fd < 0 ? NULL : eioi_poll_of(loop, fd);
+    if (call.polled == NULL)
+        res = fd->fd < 0 ? -EBADF : -ENOMEM;
+    else
+        res = try_at_once(&call);
+    if (!has_result(res))
+        return wait_for_result(&call, res, out_res);
+    eioi_poll_take_turn();
+    *out_res = res;
+    eioi_fd_end(fd, io->role);
+    return NULL;
 }
 
 static eio_err *perform(void *backend, struct eioi_io *io, int32_t *out_res) {
@@ -232,8 +258,8 @@ static eio_err *lend(void *backend, eio_fd *fd, eio_slice *out, int32_t *out_res
 }
 
 static void release(void *backend, eio_fd *fd, size_t used) {
-    struct eioi_epoll *self = backend;
-    eioi_loan_end(eioi_loan_of(fd, &self->buffers), used);
+    (void)backend;
+    eioi_loan_end(fd, used);
 }
 
 static struct eioi_pipes *pipes(void *backend) {

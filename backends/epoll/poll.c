@@ -70,14 +70,20 @@ static bool grow(struct eioi_poll_table *self, size_t need) {
     return true;
 }
 
-static struct eioi_polled *record_of(struct eioi_poll_table *self, int fd) {
-    size_t chunk = (size_t)fd / EIOI_POLLED_CHUNK;
-    if (__builtin_expect(chunk >= self->count, 0) && !grow(self, chunk + 1))
+static __attribute__((noinline)) struct eioi_polled *first_record_of(struct eioi_poll_table *self,
+                                                                     size_t chunk, size_t place) {
+    if (chunk >= self->count && !grow(self, chunk + 1))
         return NULL;
-    if (__builtin_expect(self->chunks[chunk] == NULL, 0))
-        self->chunks[chunk] = new_chunk();
-    return self->chunks[chunk] == NULL ? NULL
-                                       : &self->chunks[chunk][(size_t)fd % EIOI_POLLED_CHUNK];
+    self->chunks[chunk] = new_chunk();
+    return self->chunks[chunk] == NULL ? NULL : &self->chunks[chunk][place];
+}
+
+static inline struct eioi_polled *record_of(struct eioi_poll_table *self, int fd) {
+    size_t chunk = (size_t)fd / EIOI_POLLED_CHUNK;
+    size_t place = (size_t)fd % EIOI_POLLED_CHUNK;
+    if (__builtin_expect(chunk >= self->count || self->chunks[chunk] == NULL, 0))
+        return first_record_of(self, chunk, place);
+    return &self->chunks[chunk][place];
 }
 
 void eioi_poll_table_free(struct eioi_poll_table *self) {
@@ -281,11 +287,8 @@ void eioi_poll_dispatch(struct eioi_epoll *self, const struct epoll_event *event
         took_out(self, fd, polled, out); // beside an event to read it only says that it's still so
 }
 
-void eioi_poll_take_turn(const char *what) {
-    struct eioi_waiter w;
-    eioi_waiter_init(&w, what);
-    eioi_wake(&w, NULL);
-    eio_err_drop(eioi_wait(&w, NULL));
+void eioi_poll_take_turn(void) {
+    eio_err_drop(eio_fiber_yield());
 }
 
 // Foreign descriptors
@@ -332,7 +335,7 @@ eio_err *eioi_epoll_await_fd(void *backend, int fd, short events) {
     if (errnum == 0)
         return eioi_wait(&wait.waiter, watcher_cancel);
     eioi_list_unlink(&wait.waiter.node);
-    eioi_poll_take_turn("a descriptor that can't be polled");
+    eioi_poll_take_turn();
     // A regular file, which is always ready.
     return errnum == EPERM ? NULL : eioi_err_of_errno(errnum, "poll");
 }

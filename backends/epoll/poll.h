@@ -99,6 +99,6 @@ EIO_MUST_USE eio_err *eioi_epoll_await_fd(void *backend, int fd, short events);
  * Goes to the tail of the run queue, for an operation that succeeded without waiting; can't be
  * cancelled.
  */
-void eioi_poll_take_turn(const char *what);
+void eioi_poll_take_turn(void);
 
 #endif

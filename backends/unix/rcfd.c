@@ -124,6 +124,18 @@ static void carry_out(eio_fd *self, struct verdict v) {
     eioi_free(self);
 }
 
+/** Locked, with a share; it isn't locked after it, and may be gone. */
+static inline void give_share_back(eio_fd *self) {
+    self->users--;
+    if (__builtin_expect(!self->closing, 1)) { // then there is nothing to judge
+        fd_unlock(self);
+        return;
+    }
+    struct verdict v = judge(self);
+    fd_unlock(self);
+    carry_out(self, v);
+}
+
 static void assert_home(const eio_fd *self, const char *op) {
     EIO_ASSERT((self->flags & EIOI_FD_SHARED) || self->home == eioi_domain_id(),
                "%s: a stream socket belongs to the domain that opened it; to move it, take its "
@@ -149,22 +161,17 @@ static void end_role(eio_fd *self, enum eioi_fd_role role) {
         self->writing = false;
 }
 
-static eio_err *take_share(eio_fd *self, const char *op, struct eioi_inflight *inflight,
-                           int *out_fd) {
+/** Unlocked when it is closing; else locked, with a share more. */
+static inline eio_err *take_share(eio_fd *self, const char *op, enum eioi_fd_role role) {
     assert_home(self, op);
     fd_lock(self);
-    bool closing = self->closing;
-    if (!closing) {
-        self->users++;
-        if (inflight != NULL) {
-            begin_role(self, inflight->role);
-            eioi_list_push_tail(&self->inflight, &inflight->node);
-        } else {
-            *out_fd = self->fd;
-        }
+    if (__builtin_expect(self->closing, 0)) {
+        fd_unlock(self);
+        return eioi_err_closed(op);
     }
-    fd_unlock(self);
-    return closing ? eioi_err_closed(op) : NULL;
+    self->users++;
+    begin_role(self, role);
+    return NULL;
 }
 
 static void close_message_run(struct eioi_message *msg) {
@@ -174,11 +181,41 @@ static void close_message_run(struct eioi_message *msg) {
     self->on_close(self);
 }
 
-eio_err *eioi_fd_enter(eio_fd *self, const char *op, struct eioi_inflight *inflight) {
+/** Locked. */
+static inline void put_on_list(eio_fd *self, struct eioi_inflight *inflight) {
     inflight->sched = eioi_sched_current();
     inflight->close_message.run = close_message_run;
     inflight->message_sent = inflight->closed = false;
-    return take_share(self, op, inflight, NULL);
+    eioi_list_push_tail(&self->inflight, &inflight->node);
+}
+
+eio_err *eioi_fd_enter(eio_fd *self, const char *op, struct eioi_inflight *inflight) {
+    EIO_TRY(take_share(self, op, inflight->role));
+    put_on_list(self, inflight);
+    fd_unlock(self);
+    return NULL;
+}
+
+eio_err *eioi_fd_begin(eio_fd *self, const char *op, enum eioi_fd_role role) {
+    EIO_TRY(take_share(self, op, role));
+    fd_unlock(self);
+    return NULL;
+}
+
+void eioi_fd_end(eio_fd *self, enum eioi_fd_role role) {
+    fd_lock(self);
+    end_role(self, role);
+    EIO_ASSERT(self->users > 0, "an operation ends once");
+    give_share_back(self);
+}
+
+bool eioi_fd_list(eio_fd *self, struct eioi_inflight *inflight) {
+    fd_lock(self);
+    bool open = !self->closing;
+    if (open)
+        put_on_list(self, inflight);
+    fd_unlock(self);
+    return open;
 }
 
 void eioi_fd_leave(eio_fd *self, struct eioi_inflight *inflight) {
@@ -192,23 +229,18 @@ void eioi_fd_leave(eio_fd *self, struct eioi_inflight *inflight) {
     eioi_list_unlink(&inflight->node);
     end_role(self, inflight->role);
     EIO_ASSERT(self->users > 0, "an operation leaves a descriptor that it entered");
-    self->users--;
-    struct verdict v = judge(self);
-    fd_unlock(self);
-    carry_out(self, v);
+    give_share_back(self);
 }
 
 eio_err *eioi_fd_hold(eio_fd *self, const char *op, int *out_fd) {
-    return take_share(self, op, NULL, out_fd);
+    EIO_TRY(take_share(self, op, EIOI_FD_ANY));
+    *out_fd = self->fd;
+    fd_unlock(self);
+    return NULL;
 }
 
 void eioi_fd_unhold(eio_fd *self) {
-    fd_lock(self);
-    EIO_ASSERT(self->users > 0, "a hold on a descriptor is given back once");
-    self->users--;
-    struct verdict v = judge(self);
-    fd_unlock(self);
-    carry_out(self, v);
+    eioi_fd_end(self, EIOI_FD_ANY);
 }
 
 /** Locked. Operations of this domain are asked to end; those of others go to `remote`. */

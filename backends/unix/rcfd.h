@@ -126,6 +126,17 @@ void eioi_fd_orphan(struct eio_fd *self);
 EIO_MUST_USE eio_err *eioi_fd_enter(eio_fd *self, const char *op, struct eioi_inflight *inflight);
 /** Gives the share back; the last one out after a close closes the descriptor. */
 void eioi_fd_leave(eio_fd *self, struct eioi_inflight *inflight);
+/**
+ * As enter and leave, for an operation that isn't under way for longer than a turn: a close lets it
+ * end.
+ */
+EIO_MUST_USE eio_err *eioi_fd_begin(eio_fd *self, const char *op, enum eioi_fd_role role);
+void eioi_fd_end(eio_fd *self, enum eioi_fd_role role);
+/**
+ * It is under way for longer after all: lists it, and it leaves instead of ending; false: the
+ * descriptor was closed meanwhile.
+ */
+bool eioi_fd_list(eio_fd *self, struct eioi_inflight *inflight);
 /** As enter and leave, for calls that don't wait (shutdown, getsockname). */
 EIO_MUST_USE eio_err *eioi_fd_hold(eio_fd *self, const char *op, int *out_fd);
 void eioi_fd_unhold(eio_fd *self);
