@@ -717,6 +717,42 @@ TEST_F(EpollTest, ALoanWhoseBytesWereThereStaysThroughACloseInItsTurn) {
     )");
 }
 
+TEST_F(EpollTest, CopiesThatGoOnInOneTurnHaveOneBufferAmongThem) {
+    Run([](eio_switch *sw, const eio_env *) -> eio_err * {
+        enum { kPairs = 8 };
+        eio_stream_socket *a[kPairs], *b[kPairs];
+        eio_fd_use_fn *write_byte = [](void *, int fd) -> eio_err * { // without a turn
+            EXPECT_EQ(write(fd, "x", 1), 1);
+            return nullptr;
+        };
+        for (int i = 0; i < kPairs; i++) {
+            EIO_TRY(eio_socketpair_stream(sw, &a[i], &b[i]));
+            EIO_TRY(Fork(
+                sw, [flow = &a[i]->flow] { return eio_flow_copy(&flow->source, &flow->sink); }));
+        }
+        EIO_TRY(eio_fiber_yield());
+        int blocks = 0;
+        std::string text;
+        {
+            Faults faults([&](const std::string &call) {
+                blocks += call == "alloc";
+                return 0;
+            });
+            for (int i = 0; i < kPairs; i++)
+                EIO_TRY(eio_fd_use(eio_fd_of_flow(&b[i]->flow), "write", write_byte, nullptr));
+            for (int i = 0; i < kPairs; i++)
+                EIO_TRY(Read(b[i], &text));
+        }
+        EXPECT_EQ(blocks, 0) << "the buffer of their first tries was enough";
+        for (int i = 0; i < kPairs; i++)
+            eio_flow_close(&b[i]->flow);
+        return nullptr;
+    });
+    EXPECT_TRACE(R"(
+        - : unit = ()
+    )");
+}
+
 TEST_F(EpollTest, WithoutMemoryALoanFailsAndNoByteIsLost) {
     Run([](eio_switch *sw, const eio_env *) -> eio_err * {
         eio_stream_socket *a, *b;

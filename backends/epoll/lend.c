@@ -2,8 +2,9 @@
 
 // Theory. A loan's bytes are in a buffer of the loop. It is taken just before a receive is tried and
 // given back at once when that would block, so that those who wait hold none; and the one that was
-// given back last is taken first, so that it is still in the processor's cache. All connections that
-// have an event hold one for a turn, since a write is followed by one; so many are kept. A buffer is larger
+// given back last is taken first, so that it is still in the processor's cache. So those who copy use
+// one after the other the same buffer. Of those who write what was lent to them, all that have an
+// event hold one for a turn, since a write is followed by one; so many are kept. A buffer is larger
 // than most of what comes at once: a receive that fills less of it has emptied a TCP socket, and no
 // second one has to find that out.
 //

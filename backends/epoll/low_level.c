@@ -3,7 +3,8 @@
 // Theory. An operation makes its system call in its own fiber:
 //
 // - Nobody stands in line, and the descriptor may be ready: the call is tried at once. If it has a
-//   result the fiber goes to the tail of the run queue and returns it, whatever happens meanwhile.
+//   result the fiber goes to the tail of the run queue (unless a suspension follows anyway) and
+//   returns it, whatever happens meanwhile.
 // - Else it joins the line, and waits to be woken by one of: its turn (an event; the call is tried
 //   again), a cancel, a close. Exactly one of them wakes it, which `waiter.woken` decides; a cancel
 //   or close takes it out of the line. When the call would block again, it waits again, still the
@@ -227,7 +228,8 @@ static eio_err *perform_with(struct eioi_epoll *loop, struct eioi_io *io, struct
         res = try_at_once(&call);
     if (!has_result(res))
         return wait_for_result(&call, res, out_res);
-    eioi_poll_take_turn();
+    if (!io->turn_follows)
+        eioi_poll_take_turn();
     *out_res = res;
     eioi_fd_end(fd, io->role);
     return NULL;

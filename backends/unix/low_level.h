@@ -8,9 +8,9 @@
 //
 // The rules of `perform` (both backends, tested by the conformance suite):
 // - in a cancelled context it returns Cancelled at once, and the kernel is not asked;
-// - else it suspends exactly once (also when a system call succeeds at the first try), and returns
-//   only after the kernel's last completion for it: buffers and records may be in the caller's
-//   frame;
+// - else it suspends exactly once (also when a system call succeeds at the first try, unless the
+//   caller says that a suspension follows), and returns only after the kernel's last completion for
+//   it: buffers and records may be in the caller's frame;
 // - but a read or accept that finds what the descriptor's engine holds already returns at once; of
 //   many such in a row one yields, now and then;
 // - a result that arrives after a cancel or close is not lost: it is returned as a result;
@@ -49,6 +49,7 @@ struct eioi_io {
     eio_fd *fd;
     const char *name; // in errors: "readv", "writev", "recv_msg", "send_msg", "accept", "connect"
     enum eioi_fd_role role; // on streams
+    bool turn_follows; // the caller suspends next, whatever comes: success takes no turn (epoll)
     union {
         struct {
             const struct iovec *iov; // at most IOV_MAX, none empty
