@@ -7,7 +7,8 @@
 // found by the descriptor's number, which can't become another descriptor's while an operation has
 // a share of it (of a foreign descriptor: while somebody waits for it, by contract). Those behind
 // hang on the first, and are handed on when it leaves, after it got its result: so what one leaves
-// behind is the next one's.
+// behind is the next one's. A datagram that is there already the next one gets by a plain call, and
+// so on through the line: one wait serves all who have something to get.
 //
 // The accepts of one server don't stand in line: the kernel wakes one of them for each connection,
 // whichever it is. If that one is being cancelled, the others aren't woken in its place; a server's
@@ -44,9 +45,17 @@ static void put_first(struct eioi_list *before, struct eioi_place *place) {
     eioi_list_push_head(before, &place->node);
 }
 
+static uint64_t key_of(int fd, enum eioi_line_kind kind) {
+    return (uint64_t)(unsigned)fd << 1 | (uint64_t)kind;
+}
+
+bool eioi_line_is_empty(struct eioi_lines *self, int fd, enum eioi_line_kind kind) {
+    return first_of(self, key_of(fd, kind)) == NULL;
+}
+
 void eioi_line_enter(struct eioi_lines *self, struct eioi_place *place, int fd,
                      enum eioi_line_kind kind) {
-    place->key = (uint64_t)(unsigned)fd << 1 | (uint64_t)kind;
+    place->key = key_of(fd, kind);
     place->first = false;
     eioi_list_init(&place->node);
     eioi_list_init(&place->followers);

@@ -37,6 +37,8 @@ void eioi_lines_init(struct eioi_lines *self);
 /** Goes to the end of the line for `fd`. */
 void eioi_line_enter(struct eioi_lines *self, struct eioi_place *place, int fd,
                      enum eioi_line_kind kind);
+/** Whether nobody stands in it. */
+bool eioi_line_is_empty(struct eioi_lines *self, int fd, enum eioi_line_kind kind);
 /** The operation waits for its place to be the first one. */
 void eioi_line_hold(struct eioi_lines *self, struct eioi_place *place, struct eioi_op *op);
 /** Leaves the line; the operation behind the first is started. */

@@ -2,7 +2,8 @@
 
 // Theory. `perform` is: look whether the fiber is cancelled; take a share of the descriptor, so
 // that its number stays what it is; run the operation to its result (run.c); give the share back.
-// Reads of connections are recv.c's, since what they ask for may have come already.
+// Reads of connections are recv.c's, since what they ask for may have come already. A datagram that
+// can be sent or received at once doesn't go through the ring.
 
 #include <errno.h>
 #include <poll.h>
@@ -109,9 +110,44 @@ static void prepare_io(struct eioi_op *op, struct io_uring_sqe *sqe) {
     }
 }
 
+// Datagrams. Who answers them one by one has nothing to submit but the one operation that he waits
+// for: it takes a system call through the ring, too, and a request that is made, completed, looked
+// at and thrown away. So a plain call is tried first, unless others wait to receive.
+
+static bool is_datagram(const struct eioi_io *io) {
+    return io->op == EIOI_IO_RECVMSG || io->op == EIOI_IO_SENDMSG;
+}
+
+/** The result, if it can be sent or received now; else -EAGAIN. */
+static int32_t try_datagram(const struct eioi_io *io) {
+    int fd = io->fd->fd;
+    int flags = io->msg.flags | MSG_DONTWAIT | MSG_NOSIGNAL;
+    ssize_t n = io->op == EIOI_IO_RECVMSG ? EIOI_SYS(recvmsg, recvmsg(fd, io->msg.msg, flags))
+                                          : EIOI_SYS(sendmsg, sendmsg(fd, io->msg.msg, flags));
+    if (n >= 0)
+        return (int32_t)n;
+    return errno == EINTR || errno == ECANCELED ? -EAGAIN : -errno; // then the ring will tell
+}
+
+static int32_t datagram_at_once(struct eioi_op *op) {
+    return try_datagram(io_op_of(op)->io);
+}
+
+/** `*out_res` is the result, after a turn, or -EAGAIN: nothing has happened. */
+static eio_err *perform_at_once(struct eioi_uring *uring, struct eioi_io *io, int32_t *out_res) {
+    EIO_TRY(eioi_fd_begin(io->fd, io->name, io->role));
+    if (io->op == EIOI_IO_SENDMSG || eioi_line_is_empty(&uring->lines, io->fd->fd, EIOI_LINE_OWN))
+        *out_res = try_datagram(io);
+    if (*out_res != -EAGAIN)
+        eio_err_drop(eio_fiber_yield()); // the result stands, whatever happens meanwhile
+    eioi_fd_end(io->fd, io->role);
+    return NULL;
+}
+
 static eio_err *run(struct io_op *self, struct eioi_place *place, int32_t *out_res) {
     const struct eioi_io *io = self->io;
     const struct eioi_op_spec spec = {.prepare = prepare_io,
+                                      .at_once = is_datagram(io) ? datagram_at_once : NULL,
                                       .what = io->name,
                                       .fault = fault_names[io->op],
                                       .fd = io->fd->fd,
@@ -144,6 +180,14 @@ static eio_err *uring_perform(void *backend, struct eioi_io *io, int32_t *out_re
     EIO_TRY(eio_fiber_check());
     if (io->op == EIOI_IO_READ && (io->fd->flags & EIOI_FD_AHEAD))
         return eioi_recv_read(uring, io, out_res);
+    if (is_datagram(io)) {
+        int32_t now = -EAGAIN;
+        EIO_TRY(perform_at_once(uring, io, &now));
+        if (now != -EAGAIN) {
+            *out_res = now;
+            return NULL;
+        }
+    }
     self.io = io;
     EIO_TRY(eioi_run_begin(&self.run, uring, io->fd, io->name, io->role, eioi_run_closed));
     eio_err *err = run_in_turn(&self, &res);

@@ -26,6 +26,8 @@
 // completion is on the way) and no completion comes, it is repeated. An operation that hasn't even
 // an entry is taken off `starved` or out of its line, and the kernel never hears of it.
 //
+// One that was held and has a result at once (`at_once`) is DONE without ever being STARVED.
+//
 //         start       first in line      entry made         completion
 //   (new) -----> HELD -------------> STARVED -----> STARTED ------------> DONE
 //                 |                     |                                  ^
@@ -62,6 +64,24 @@ bool eioi_op_is_submitted(const struct eioi_op *self) {
            eioi_ring_has_taken(&self->uring->ring, self->entry_end);
 }
 
+/** Without the kernel having heard of it. */
+static void finish_unstarted(struct eioi_op *self, int32_t res) {
+    self->state = EIOI_OP_DONE;
+    self->res = res;
+    self->flags = 0;
+    finish(self);
+}
+
+static bool finish_at_once(struct eioi_op *self) {
+    if (self->at_once == NULL || self->injected != 0)
+        return false;
+    int32_t res = self->at_once(self);
+    if (res == -EAGAIN)
+        return false;
+    finish_unstarted(self, res);
+    return true;
+}
+
 static void start(struct eioi_op *self) {
     struct eioi_uring *uring = self->uring;
     // Whoever came first goes first.
@@ -76,7 +96,8 @@ static void start(struct eioi_op *self) {
 
 void eioi_op_start_held(struct eioi_op *self) {
     EIO_ASSERT(self->state == EIOI_OP_HELD, "who stands in line (%s) wasn't started", self->what);
-    start(self);
+    if (!finish_at_once(self))
+        start(self);
 }
 
 void eioi_op_start(struct eioi_op *self, struct eioi_uring *uring,
@@ -84,6 +105,7 @@ void eioi_op_start(struct eioi_op *self, struct eioi_uring *uring,
     self->uring = uring;
     self->owner = owner;
     self->prepare = spec->prepare;
+    self->at_once = spec->at_once;
     self->what = spec->what;
     self->place = spec->place;
     self->cancel = EIOI_CANCEL_NONE;
@@ -138,10 +160,7 @@ void eioi_op_cancel(struct eioi_op *self) {
     if (self->state == EIOI_OP_STARVED || self->state == EIOI_OP_HELD ||
         (EIOI_CANARY(cancel_is_over) && self->state == EIOI_OP_STARTED)) {
         eioi_list_unlink(&self->node);
-        self->state = EIOI_OP_DONE;
-        self->res = -ECANCELED;
-        self->flags = 0;
-        finish(self);
+        finish_unstarted(self, -ECANCELED);
         return;
     }
     if (self->state == EIOI_OP_DONE || self->cancel != EIOI_CANCEL_NONE)
@@ -234,9 +253,6 @@ void eioi_op_fail_starved(struct eioi_uring *uring, int32_t res) {
     struct eioi_op *op;
     while ((op = first_of(&uring->starved)) != NULL) {
         eioi_list_unlink(&op->node);
-        op->state = EIOI_OP_DONE;
-        op->res = res;
-        op->flags = 0;
-        finish(op);
+        finish_unstarted(op, res);
     }
 }

@@ -15,6 +15,9 @@ struct eioi_op;
 /** Fills in the submission entry of `self`, all but user_data. */
 typedef void eioi_op_prepare_fn(struct eioi_op *self, struct io_uring_sqe *sqe);
 
+/** The result of `self`, by a plain call that doesn't wait; -EAGAIN: there is none. */
+typedef int32_t eioi_op_at_once_fn(struct eioi_op *self);
+
 enum eioi_op_state {
     EIOI_OP_HELD,    // stands in line behind another (line.c)
     EIOI_OP_STARVED, // on uring->starved: waits for a submission entry
@@ -42,15 +45,16 @@ struct eioi_op {
     struct eioi_uring *uring;
     const struct eioi_op_owner *owner;
     eioi_op_prepare_fn *prepare;
-    const char *what;         // for messages: what is waited for, a static string
-    struct eioi_place *place; // in the line of its descriptor; NULL: stands in none
-    struct eioi_list node;    // in the list that `state` or `cancel` names; never in two
-    int32_t res;              // valid once done: the completion's result, a count or -errno
-    uint32_t flags;           // valid once done: the completion's flags
-    unsigned entry_end;       // valid while started: where its submission entry ends in the queue
-    int32_t injected;         // tests: the errno that stands for the result; 0: none
-    uint8_t state;            // enum eioi_op_state
-    uint8_t cancel;           // enum eioi_op_cancel
+    eioi_op_at_once_fn *at_once; // as in the spec
+    const char *what;            // for messages: what is waited for, a static string
+    struct eioi_place *place;    // in the line of its descriptor; NULL: stands in none
+    struct eioi_list node;       // in the list that `state` or `cancel` names; never in two
+    int32_t res;                 // valid once done: the completion's result, a count or -errno
+    uint32_t flags;              // valid once done: the completion's flags
+    unsigned entry_end; // valid while started: where its submission entry ends in the queue
+    int32_t injected;   // tests: the errno that stands for the result; 0: none
+    uint8_t state;      // enum eioi_op_state
+    uint8_t cancel;     // enum eioi_op_cancel
 };
 
 /** An operation that a fiber waits for. */
@@ -65,6 +69,7 @@ struct eioi_fiber_op {
  */
 struct eioi_op_spec {
     eioi_op_prepare_fn *prepare;
+    eioi_op_at_once_fn *at_once; // tried when it was held and is the first; NULL: nothing is
     const char *what;
     const char *fault;
     int fd;

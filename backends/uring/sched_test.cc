@@ -166,6 +166,57 @@ TEST_F(UringSchedTest, MoreCompletionsThanTheQueueHoldsAreNotLost) {
         8));
 }
 
+static eio_err *SendText(eio_datagram_socket *socket, const std::string &text) {
+    const eio_slice slice = eio_slice_of(text.data(), text.size());
+    return eio_datagram_send(socket, nullptr, &slice, 1);
+}
+
+static eio_err *RecvText(eio_datagram_socket *socket, std::string *out) {
+    uint8_t space[16];
+    eio_datagram_info info;
+    EIO_TRY(eio_datagram_recv(socket, eio_buf_of(space, sizeof space), &info));
+    out->assign(reinterpret_cast<char *>(space), info.len);
+    return nullptr;
+}
+
+TEST_F(UringSchedTest, DatagramsThatAreThereAndHaveRoomNeedNoRing) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        enum { N = 1000 };
+        eio_datagram_socket *a, *b;
+        std::string text;
+        EIO_TRY(eio_socketpair_datagram(sw, &a, &b));
+        FaultPlan faults;
+        for (int i = 0; i < N; i++) {
+            EIO_TRY(SendText(a, std::to_string(i)));
+            EIO_TRY(RecvText(b, &text));
+            EXPECT_EQ(text, std::to_string(i));
+        }
+        EXPECT_EQ(faults.Count("io_uring_enter"), 0);
+        return nullptr;
+    }));
+}
+
+TEST_F(UringSchedTest, WhoWaitForDatagramsAreServedInTheirOrderByOneWait) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        enum { N = 5 };
+        eio_datagram_socket *a, *b;
+        std::string texts[N];
+        EIO_TRY(eio_socketpair_datagram(sw, &a, &b));
+        FaultPlan faults;
+        EIO_TRY(SwitchRun([&](eio_switch *inner) -> eio_err * {
+            for (auto &text : texts)
+                EIO_TRY(Fork(inner, [&] { return RecvText(b, &text); }));
+            for (int i = 0; i < N; i++)
+                EIO_TRY(SendText(a, std::to_string(i)));
+            return nullptr;
+        }));
+        for (int i = 0; i < N; i++)
+            EXPECT_EQ(texts[i], std::to_string(i));
+        EXPECT_LE(faults.Count("io_uring_enter"), 2);
+        return nullptr;
+    }));
+}
+
 TEST_F(UringSchedTest, ASignalDoesNotEndAWait) {
     struct sigaction action = {}, old = {};
     action.sa_handler = [](int) {};
