@@ -637,6 +637,7 @@ TEST_F(EpollTest, ManyLoansAtATimeEachHaveTheirBytes) {
             EIO_TRY(eio_socketpair_stream(sw, &a[i], &b[i]));
             EIO_TRY(Write(b[i], "bytes of " + std::to_string(i)));
             EIO_TRY(eio_source_lend(&a[i]->flow.source, &loans[i]));
+            EXPECT_EQ(reinterpret_cast<uintptr_t>(loans[i].base) % 64, 0u) << "slow to copy to";
         }
         for (int i = 0; i < kPairs; i++) {
             EXPECT_EQ(std::string(reinterpret_cast<const char *>(loans[i].base), loans[i].len),

@@ -35,6 +35,13 @@ static void give(struct eioi_loan *self) {
     buffers->count++;
 }
 
+static struct eioi_buffer *new_buffer(void) {
+    struct eioi_buffer *self = eioi_alloc(sizeof *self);
+    if (self != NULL)
+        self->bytes = self->space + -(uintptr_t)self->space % EIOI_BUFFER_ALIGN;
+    return self;
+}
+
 bool eioi_loan_take_buffer(struct eioi_loan *self) {
     struct eioi_buffers *buffers = self->buffers;
     EIO_ASSERT(self->buffer == NULL, "one loan at a time");
@@ -43,7 +50,7 @@ bool eioi_loan_take_buffer(struct eioi_loan *self) {
         buffers->first = self->buffer->next;
         buffers->count--;
     } else {
-        self->buffer = eioi_alloc(sizeof *self->buffer);
+        self->buffer = new_buffer();
     }
     return self->buffer != NULL;
 }
