@@ -173,6 +173,11 @@ void eio_source_release(eio_source *src, size_t used) {
     use_kept(src, used);
 }
 
+void eio_source_loan_ended(eio_source *src) {
+    EIO_ASSERT(src->lent == &own_loan, "%s: a loan that there isn't has ended", src->ops->name);
+    src->lent = NULL;
+}
+
 // What was kept is not to be read any more.
 static void forget_kept(eio_source *src) {
     struct eioi_lend_buf *lent = src->lent;

@@ -85,6 +85,13 @@ EIO_API EIO_MUST_USE eio_err *eio_flow_simple_copy(eio_source *src, eio_sink *ds
  * Suspends:  never.
  */
 EIO_API void eio_source_fini(eio_source *src);
+/**
+ * For a sink's `copy_from` that is of the source's provider: the provider's own loan, which
+ * `eio_source_lend` has given out (asserted), is ended by the provider itself.
+ *
+ * Suspends:  never.
+ */
+EIO_API void eio_source_loan_ended(eio_source *src);
 
 EIO_END_DECLS
 

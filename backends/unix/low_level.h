@@ -71,6 +71,12 @@ struct eioi_io {
     };
 };
 
+/** What became of a loan that was to be passed on. */
+struct eioi_passed {
+    size_t wrote; // of its bytes
+    bool ended;   // all of them were written, and it was given back
+};
+
 struct eioi_pipes;
 /** The operations of a real backend: `eioi_backend_ops.io_ops`. */
 struct eioi_io_ops {
@@ -86,6 +92,13 @@ struct eioi_io_ops {
     eio_err *(*lend)(void *backend, eio_fd *fd, eio_slice *out, int32_t *out_res);
     /** Ends the loan. */
     void (*release)(void *backend, eio_fd *fd, size_t used);
+    /**
+     * Writes to the socket `to` what `from` has lent. If all of it was written, ends the loan, and
+     * suspends on until `from` has something again: a fiber that copies is resumed once for both.
+     * Else the caller goes on with the loan. NULL: not provided. Errors: as perform; the write's own.
+     */
+    eio_err *(*pass)(void *backend, eio_fd *from, eio_fd *to, eio_slice loan,
+                     struct eioi_passed *out);
     /**
      * Closes the descriptor of a stream socket with the next submission; NULL: close(2) is used.
      */

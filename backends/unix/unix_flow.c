@@ -108,15 +108,23 @@ static eio_err *unix_single_write(eio_sink *sink, const eio_slice *slices, size_
  * loan then, and those who write meanwhile find the same memory still in the cache.
  */
 static eio_err *pass_loan(eio_source *source, eio_sink *sink, eio_slice loan) {
+    const struct eioi_io_ops *ops = eioi_backend_ops_current()->io_ops;
+    eio_fd *from = &of_source(source)->fd;
     eio_fd *to = &of_sink(sink)->fd;
+    struct eioi_passed passed = {.wrote = 0};
     eio_err *err = NULL;
-    for (size_t wrote = 0; err == NULL && wrote < loan.len;) {
+    eio_source_loan_ended(source); // from here on it's between the backend and us
+    if (ops->pass != NULL && (to->flags & EIOI_FD_SOCKET))
+        err = ops->pass(eioi_backend(), from, to, loan, &passed);
+    if (passed.ended) // and the flow may be gone
+        return err;
+    for (size_t wrote = passed.wrote; err == NULL && wrote < loan.len;) {
         const eio_slice rest = eio_slice_drop(loan, wrote);
         size_t n = 0;
         err = write_some(to, &rest, 1, /* turn_follows= */ true, &n);
         wrote += n;
     }
-    eio_source_release(source, loan.len);
+    ops->release(eioi_backend(), from, loan.len);
     return err;
 }
 

@@ -264,6 +264,7 @@ const struct eioi_io_ops eioi_uring_io_ops = {
     .perform = uring_perform,
     .lend = eioi_recv_lend,
     .release = eioi_recv_release,
+    .pass = eioi_recv_pass,
     .close_later = uring_close_later,
     .flush = eioi_uring_flush,
     .pipes = uring_pipes,

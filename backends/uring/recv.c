@@ -28,6 +28,12 @@
 // and the kernel's own reference with the cancel request, so that the peer sees the close.
 //
 // Whoever takes a held buffer without suspending yields after STREAK_MAX times in a row.
+//
+// Who copies waits for his write, and then for the next bytes, with nothing to do in between but to
+// give the loan back. `pass` does that in the write's completion, and makes the fiber, which sleeps
+// on, the engine's reader: it is resumed once for both. Whatever else the write comes to wakes it at
+// once. While the write is under way a cancel, or a close of where it goes, is the operation's; after
+// it, a cancel, or a close of where the bytes come from, is the reader's.
 
 #include "backends/uring/recv.h"
 
@@ -697,5 +703,134 @@ eio_err *eioi_recv_read(struct eioi_uring *uring, struct eioi_io *io, int32_t *o
         err = receive_to_copy(&self, buf);
     eioi_run_end(&self.run);
     *out_res = self.res;
+    return err;
+}
+
+// Passing on
+
+/** A loan's write, and the wait for the bytes after it; in the frame of the fiber that copies. */
+struct pass {
+    struct reading reading; // of the source; its waiter is what the fiber waits on, all the time
+    struct eioi_op send;
+    struct eioi_inflight inflight; // of the sink, while `sending`
+    eio_fd *to;
+    eio_slice loan;
+    bool sending; // `send` isn't done
+    bool stop;    // it was asked to end, so that nothing is waited for after it
+    bool ended;   // the loan was given back
+};
+
+static struct pass *pass_of_send(struct eioi_op *op) {
+    return EIOI_CONTAINER_OF(op, struct pass, send);
+}
+
+static struct pass *pass_of_reading(struct reading *reading) {
+    return EIOI_CONTAINER_OF(reading, struct pass, reading);
+}
+
+static void prepare_send(struct eioi_op *op, struct io_uring_sqe *sqe) {
+    const struct pass *self = pass_of_send(op);
+    io_uring_prep_send(sqe, self->to->fd, self->loan.base, EIOI_LIMIT(short_write, self->loan.len),
+                       MSG_NOSIGNAL | MSG_WAITALL);
+}
+
+/** The loan was written: the fiber goes on sleeping, until there is something to read. */
+static bool wait_on(struct pass *self) {
+    struct reading *reading = &self->reading;
+    struct recv *recv = reading->recv;
+    eioi_recv_release(recv->uring, reading->run.fd, self->loan.len);
+    self->ended = true;
+    if (self->stop || reading->run.inflight.closed || !recv->armed || has_bytes(recv) ||
+        recv->end != NOTHING_YET)
+        return false;
+    EIO_ASSERT(recv->reader == NULL, "one fiber reads at a time");
+    recv->reader = reading;
+    recv->streak = 0;
+    reading->waits = true;
+    return true;
+}
+
+static void send_done(struct eioi_op *op) {
+    struct pass *self = pass_of_send(op);
+    self->sending = false;
+    eioi_fd_leave(self->to, &self->inflight);
+    if (op->res < 0 || (size_t)op->res < self->loan.len || !wait_on(self))
+        eioi_wake(&self->reading.run.op.waiter, NULL);
+}
+
+static const struct eioi_op_owner send_owner = {.done = send_done};
+
+static void stop_send(struct pass *self) {
+    self->stop = true;
+    if (self->sending)
+        eioi_op_cancel(&self->send);
+}
+
+static void cancel_pass(struct eioi_waiter *w, eio_err *reason) {
+    struct reading *reading = EIOI_CONTAINER_OF(w, struct reading, run.op.waiter);
+    if (reading->waits)
+        leave_engine(reading, eio_err_ref(reason));
+    else
+        stop_send(pass_of_reading(reading));
+}
+
+static void pass_sink_closed(struct eioi_inflight *inflight) {
+    stop_send(EIOI_CONTAINER_OF(inflight, struct pass, inflight));
+}
+
+/** The write goes on when only the source closes. */
+static void pass_source_closed(struct eioi_inflight *inflight) {
+    struct reading *reading = EIOI_CONTAINER_OF(inflight, struct reading, run.inflight);
+    if (reading->waits && reading->recv->reader == reading)
+        leave_engine(reading, NULL);
+}
+
+/** Both shares, or none. */
+static eio_err *begin_pass(struct pass *self, struct eioi_uring *uring, eio_fd *from) {
+    self->inflight.on_close = pass_sink_closed;
+    self->inflight.role = EIOI_FD_WRITES;
+    EIO_TRY(eioi_fd_enter(self->to, "writev", &self->inflight));
+    eio_err *err = begin(&self->reading, uring, from, "readv");
+    if (err != NULL)
+        eioi_fd_leave(self->to, &self->inflight);
+    else
+        self->reading.run.inflight.on_close = pass_source_closed;
+    return err;
+}
+
+/** What the engine gave to the reader is the first to be read, unless a close has come meanwhile. */
+static void keep_what_came(struct reading *self) {
+    if (self->res > 0)
+        use(self->recv, self->id, 0);
+    else if (self->res != NOTHING_YET)
+        self->recv->end = self->res;
+}
+
+eio_err *eioi_recv_pass(void *backend, eio_fd *from, eio_fd *to, eio_slice loan,
+                        struct eioi_passed *out) {
+    struct pass self = {.to = to, .loan = loan};
+    const struct eioi_op_spec spec = {
+        .prepare = prepare_send, .what = "writev", .fault = "cqe_write", .fd = to->fd};
+    struct eioi_waiter *w = &self.reading.run.op.waiter;
+    *out = (struct eioi_passed){.wrote = 0};
+    EIO_TRY(eio_fiber_check());
+    EIO_TRY(begin_pass(&self, backend, from));
+    self.sending = true;
+    eioi_waiter_init(w, spec.what);
+    w->what_arg = to->fd;
+    eioi_op_start(&self.send, backend, &send_owner, &spec);
+    eio_err *err = eioi_wait(w, cancel_pass);
+    EIO_ASSERT(!self.sending, "a write is over when the kernel is");
+    self.reading.waits = false;
+    keep_what_came(&self.reading);
+    out->ended = self.ended;
+    out->wrote = self.send.res > 0 ? (size_t)self.send.res : 0;
+    if (err == NULL && self.ended && from->orphan) // there is no flow any more to read
+        err = eioi_err_closed("readv");
+    eioi_run_end(&self.reading.run);
+    // Those three say nothing of the connection: the caller's next write will.
+    if (err == NULL && self.send.res < 0 && self.send.res != -EINTR && self.send.res != -EAGAIN &&
+        self.send.res != -ECANCELED)
+        err = eioi_err_of_errno(-self.send.res, "writev");
     return err;
 }

@@ -301,6 +301,131 @@ TEST_F(RecvTest, AReaderOfWhatIsArmedHearsOfTheClose) {
     }));
 }
 
+// Copying: the fiber sleeps through the end of its write, until there is something to read.
+
+/// Copies what comes on `pair` back to it, in `f`'s company, once it is armed.
+template <class F> static eio_err *WhileEchoing(HalfRaw *pair, F &&f) {
+    return CancelSub([&](eio_cancel *cc) {
+        return Both([&] { return eio_flow_copy(&pair->flow->source, &pair->flow->sink); },
+                    [&]() -> eio_err * {
+                        for (const char *word : {"one", "two", "three", "four"}) {
+                            pair->Send(word);
+                            EIO_TRY(Settle());
+                            EXPECT_EQ(pair->Received(), word);
+                        }
+                        return f(cc);
+                    });
+    });
+}
+
+TEST_F(RecvTest, ACopyThatWaitsAfterItsWriteIsCancelledAtOnceAndTheBytesStay) {
+    for (bool bytes : {false, true})
+        EXPECT_OK(EvalUring([bytes](eio_switch *sw) -> eio_err * {
+            HalfRaw pair;
+            EIO_TRY(pair.Open(sw));
+            EXPECT_ERR_TEXT(WhileEchoing(&pair,
+                                         [&](eio_cancel *cc) -> eio_err * {
+                                             if (bytes)
+                                                 pair.Send("more");
+                                             eio_cancel_cancel(cc, eio_err_failure("x"));
+                                             return nullptr;
+                                         }),
+                            "Cancelled: Failure(\"x\")");
+            if (!bytes)
+                pair.Send("more");
+            EXPECT_EQ(pair.Received(), "");
+            std::string text;
+            EIO_TRY(Lend(pair.flow, &text));
+            EXPECT_EQ(text, "more");
+            return nullptr;
+        }));
+}
+
+TEST_F(RecvTest, ACopyThatWaitsAfterItsWriteHearsOfTheClose) {
+    for (bool freed : {false, true})
+        for (bool bytes : {false, true})
+            EXPECT_OK(EvalUring([=](eio_switch *sw) -> eio_err * {
+                HalfRaw pair;
+                EIO_TRY(pair.Open(sw));
+                EXPECT_ERR(WhileEchoing(&pair,
+                                        [&](eio_cancel *) -> eio_err * {
+                                            if (bytes)
+                                                pair.Send("too late");
+                                            if (freed)
+                                                eio_flow_free(pair.flow);
+                                            else
+                                                eio_flow_close(pair.flow);
+                                            return nullptr;
+                                        }),
+                           &eio_err_closed);
+                return nullptr;
+            }));
+}
+
+TEST_F(RecvTest, ACopyEndsWithTheBytesAndHearsOfItsWritesError) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        HalfRaw pair;
+        EIO_TRY(pair.Open(sw));
+        EXPECT_OK(WhileEchoing(&pair, [&](eio_cancel *) -> eio_err * {
+            pair.Send("last");
+            EXPECT_EQ(shutdown(pair.raw, SHUT_WR), 0);
+            return nullptr;
+        }));
+        EXPECT_EQ(pair.Received(), "last");
+        return nullptr;
+    }));
+    for (int errnum : {EINTR, EAGAIN, ECANCELED, EIO, ECONNRESET})
+        EXPECT_OK(EvalUring([errnum](eio_switch *sw) -> eio_err * {
+            HalfRaw pair;
+            EIO_TRY(pair.Open(sw));
+            FaultPlan faults;
+            eio_err *err = WhileEchoing(&pair, [&](eio_cancel *) -> eio_err * {
+                faults.Fail("cqe_write", errnum);
+                pair.Send("last");
+                EXPECT_EQ(shutdown(pair.raw, SHUT_WR), 0);
+                return nullptr;
+            });
+            if (errnum == EIO || errnum == ECONNRESET) {
+                EXPECT_EQ(eio_err_errno(err), errnum);
+                EXPECT_EQ(pair.Received(), "");
+            } else {
+                EXPECT_OK(err);
+                err = nullptr;
+                EXPECT_EQ(pair.Received(), "last");
+            }
+            eio_err_drop(err);
+            return nullptr;
+        }));
+}
+
+TEST_F(RecvTest, ACopyWhoseSinkIsFullIsCancelledAndHearsOfTheClose) {
+    for (bool cancel : {false, true})
+        EXPECT_OK(EvalUring([cancel](eio_switch *sw) -> eio_err * {
+            HalfRaw from, to;
+            EIO_TRY(from.Open(sw));
+            EIO_TRY(to.Open(sw));
+            const std::string word = Pattern(BUF);
+            eio_err *err = CancelSub([&](eio_cancel *cc) {
+                return Both([&] { return eio_flow_copy(&from.flow->source, &to.flow->sink); },
+                            [&]() -> eio_err * {
+                                // Nobody reads: in the end both queues are full.
+                                for (int unsent = 0; unsent < 3;) {
+                                    if (send(from.raw, word.data(), 100, MSG_DONTWAIT) < 0)
+                                        unsent++;
+                                    EIO_TRY(unsent > 0 ? Settle() : eio_fiber_yield());
+                                }
+                                if (cancel)
+                                    eio_cancel_cancel(cc, eio_err_failure("x"));
+                                else
+                                    eio_flow_close(to.flow);
+                                return nullptr;
+                            });
+            });
+            EXPECT_ERR(err, cancel ? &eio_err_cancelled : &eio_err_closed);
+            return nullptr;
+        }));
+}
+
 TEST_F(RecvTest, ALoanOutlivesTheClose) {
     EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
         HalfRaw pair;

@@ -90,6 +90,12 @@ class HalfRaw {
         while (send(raw, space, sizeof space, MSG_NOSIGNAL | MSG_DONTWAIT) > 0) {
         }
     }
+    /// What has come to `raw`.
+    std::string Received() {
+        char space[64];
+        ssize_t got = recv(raw, space, sizeof space, MSG_DONTWAIT);
+        return std::string(space, got > 0 ? static_cast<size_t>(got) : 0);
+    }
     eio_err *Read(std::string *out) {
         uint8_t space[64];
         size_t got;
