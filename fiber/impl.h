@@ -60,13 +60,19 @@ struct eioi_fiber {
 
 _Static_assert(offsetof(struct eioi_fiber, fn) == 64, "what a switch touches is one cache line");
 
+#ifdef EIOI_ASAN // whose frames gcc 12 doesn't align to more than 32 bytes
+#define EIOI_OWN_LINE
+#else
+#define EIOI_OWN_LINE _Alignas(64)
+#endif
+
 /**
  * A domain: a thread's loop. Everything but `inbox` and `pokers` is touched by that thread only.
  */
 struct eioi_sched {
     // What a switch needs: one cache line. The ends of the queue stand apart, since two stores that
     // the compiler makes one would hold up the next load of either.
-    _Alignas(64) struct eioi_fiber *run_head; // ready fibers
+    EIOI_OWN_LINE struct eioi_fiber *run_head; // ready fibers
     struct eioi_fiber *current;
     int *errno_at; // the thread's errno: each fiber has its own, kept while it isn't running
     struct eioi_fiber *run_tail; // valid when run_head isn't NULL
