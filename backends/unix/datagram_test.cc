@@ -264,7 +264,7 @@ struct Places {
             items[i].buf = eio_buf_of(space[i].data(), room);
     }
     std::string Text(size_t i) const {
-        return std::string(space[i].begin(), space[i].begin() + items[i].info.len);
+        return std::string(reinterpret_cast<const char *>(space[i].data()), items[i].info.len);
     }
     std::vector<std::vector<uint8_t>> space;
     std::vector<eio_datagram_in> items;
