@@ -825,7 +825,14 @@ eio_err *eioi_recv_pass(void *backend, eio_fd *from, eio_fd *to, eio_slice loan,
     keep_what_came(&self.reading);
     out->ended = self.ended;
     out->wrote = self.send.res > 0 ? (size_t)self.send.res : 0;
-    if (err == NULL && self.ended && from->orphan) // there is no flow any more to read
+    // Nothing is left to be done with what was closed: it may be gone.
+    if (err == NULL && !self.ended && self.inflight.closed)
+        err = eioi_err_closed("writev");
+    if (from->orphan && !self.ended) {
+        eioi_recv_release(backend, from, loan.len);
+        out->ended = true;
+    }
+    if (err == NULL && from->orphan)
         err = eioi_err_closed("readv");
     eioi_run_end(&self.reading.run);
     // Those three say nothing of the connection: the caller's next write will.

@@ -399,8 +399,9 @@ TEST_F(RecvTest, ACopyEndsWithTheBytesAndHearsOfItsWritesError) {
 }
 
 TEST_F(RecvTest, ACopyWhoseSinkIsFullIsCancelledAndHearsOfTheClose) {
-    for (bool cancel : {false, true})
-        EXPECT_OK(EvalUring([cancel](eio_switch *sw) -> eio_err * {
+    enum Stop { kCancel, kClose, kFreeSink, kFreeSource };
+    for (Stop stop : {kCancel, kClose, kFreeSink, kFreeSource})
+        EXPECT_OK(EvalUring([stop](eio_switch *sw) -> eio_err * {
             HalfRaw from, to;
             EIO_TRY(from.Open(sw));
             EIO_TRY(to.Open(sw));
@@ -414,14 +415,18 @@ TEST_F(RecvTest, ACopyWhoseSinkIsFullIsCancelledAndHearsOfTheClose) {
                                         unsent++;
                                     EIO_TRY(unsent > 0 ? Settle() : eio_fiber_yield());
                                 }
-                                if (cancel)
+                                if (stop == kCancel)
                                     eio_cancel_cancel(cc, eio_err_failure("x"));
-                                else
+                                if (stop == kFreeSource)
+                                    eio_flow_free(from.flow);
+                                if (stop == kFreeSink)
+                                    eio_flow_free(to.flow);
+                                else if (stop != kCancel)
                                     eio_flow_close(to.flow);
                                 return nullptr;
                             });
             });
-            EXPECT_ERR(err, cancel ? &eio_err_cancelled : &eio_err_closed);
+            EXPECT_ERR(err, stop == kCancel ? &eio_err_cancelled : &eio_err_closed);
             return nullptr;
         }));
 }
