@@ -68,8 +68,8 @@ __attribute__((noinline)) static size_t take_more(struct eioi_datagram *self,
     return got < 0 ? 0 : (size_t)got;
 }
 
-eio_err *eioi_datagram_recv_many(eio_datagram_socket *socket, struct eio_datagram_in *items,
-                                 size_t n, size_t *out_n) {
+static eio_err *recv_many(eio_datagram_socket *socket, struct eio_datagram_in *items, size_t n,
+                          size_t *out_n) {
     EIO_TRY(socket->ops->recv(socket, items[0].buf, &items[0].info));
     size_t got = 1;
     while (got < n) {
@@ -81,6 +81,16 @@ eio_err *eioi_datagram_recv_many(eio_datagram_socket *socket, struct eio_datagra
     }
     *out_n = got;
     return NULL;
+}
+
+eio_err *eioi_datagram_recv_many(eio_datagram_socket *socket, struct eio_datagram_in *items,
+                                 size_t n, size_t *out_n) {
+    eio_fd *fd = &eioi_datagram_of(socket)->fd;
+    int ignored;
+    EIO_TRY(eioi_fd_hold(fd, "recv_msg", &ignored)); // it may be freed while we sleep
+    eio_err *err = recv_many(socket, items, n, out_n);
+    eioi_fd_unhold(fd);
+    return err;
 }
 
 /** Returns how many of the first `n` it could make ready; the one after those has the error. */
@@ -125,9 +135,8 @@ __attribute__((noinline)) static eio_err *send_now(struct eioi_datagram *self,
     return NULL;
 }
 
-eio_err *eioi_datagram_send_many(eio_datagram_socket *socket, const struct eio_datagram_out *items,
-                                 size_t n, size_t *out_n) {
-    EIO_TRY(eio_fiber_check());
+static eio_err *send_many(eio_datagram_socket *socket, const struct eio_datagram_out *items,
+                          size_t n, size_t *out_n) {
     EIO_TRY(eio_fiber_yield()); // whoever does nothing else must let others run
     while (*out_n < n) {
         const struct eio_datagram_out *next = &items[*out_n];
@@ -140,4 +149,15 @@ eio_err *eioi_datagram_send_many(eio_datagram_socket *socket, const struct eio_d
         ++*out_n;
     }
     return NULL;
+}
+
+eio_err *eioi_datagram_send_many(eio_datagram_socket *socket, const struct eio_datagram_out *items,
+                                 size_t n, size_t *out_n) {
+    eio_fd *fd = &eioi_datagram_of(socket)->fd;
+    int ignored;
+    EIO_TRY(eio_fiber_check());
+    EIO_TRY(eioi_fd_hold(fd, "send_msg", &ignored)); // as above
+    eio_err *err = send_many(socket, items, n, out_n);
+    eioi_fd_unhold(fd);
+    return err;
 }

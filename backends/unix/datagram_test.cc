@@ -421,6 +421,44 @@ TEST_P(DatagramTest, NoErrorOfTheSocketIsLostByReceivingMany) {
     }));
 }
 
+// Its switch ends between the datagram's arrival and the receiver's turn.
+TEST_P(DatagramTest, ASocketMayGoWhileManyAreReceivedOrSent) {
+    EXPECT_OK(EvalReal([](eio_switch *sw, const eio_env *) -> eio_err * {
+        for (bool receives : {false, true})
+            for (int turns : {1, 2, 3}) { // the call begins before that
+                eio_datagram_socket *a = nullptr, *b = nullptr;
+                const eio_slice slice = eio_slice_of_str("x");
+                const eio_datagram_out item = {nullptr, &slice, 1};
+                Places places(4);
+                size_t n = 0;
+                eio_promise *made;
+                eio_promise_resolver *set_made;
+                EIO_TRY(eio_promise_create(sw, &made, &set_made));
+                EIO_TRY(Both(
+                    [&] {
+                        return SwitchRun([&](eio_switch *inner) -> eio_err * {
+                            EIO_TRY(eio_socketpair_datagram(inner, &a, &b));
+                            EIO_TRY(Send(a, nullptr, "x"));
+                            EIO_TRY(Send(a, nullptr, "y"));
+                            eio_promise_resolve(set_made, nullptr);
+                            for (int i = 0; i < turns; i++)
+                                EIO_TRY(eio_fiber_yield());
+                            return nullptr;
+                        });
+                    },
+                    [&]() -> eio_err * {
+                        EIO_TRY(eio_promise_await(made, nullptr));
+                        eio_err *err = receives
+                                           ? eio_datagram_recv_many(b, places.items.data(), 4, &n)
+                                           : eio_datagram_send_many(a, &item, 1, &n);
+                        eio_err_drop(err); // done or closed, as it comes
+                        return nullptr;
+                    }));
+            }
+        return nullptr;
+    }));
+}
+
 TEST_P(DatagramTest, WhoIsCancelledSendsNoneOfMany) {
     EXPECT_OK(EvalReal([](eio_switch *sw, const eio_env *) -> eio_err * {
         eio_datagram_socket *a, *b;
