@@ -33,7 +33,8 @@
 // give the loan back. `pass` does that in the write's completion, and makes the fiber, which sleeps
 // on, the engine's reader: it is resumed once for both. Whatever else the write comes to wakes it at
 // once. While the write is under way a cancel, or a close of where it goes, is the operation's; after
-// it, a cancel, or a close of where the bytes come from, is the reader's.
+// it, a cancel, or a close of where the bytes come from, is the reader's. What has come to it then is
+// not yet a loan: after a cancel the next reader has it, after a close it is forgotten with the rest.
 
 #include "backends/uring/recv.h"
 

@@ -32,7 +32,7 @@ EIO_1_6 = {
 }
 
 # At most so many times the bare loop of the same run; at most so many ns or bytes.
-RATIO_BARS = {("yield", "2"): 2.0, ("yield", "1000"): 2.0, ("yield", "100000"): 2.0}
+RATIO_BARS = {("switch", ""): 2.0, ("yield", "2"): 2.0, ("yield", "1000"): 2.0, ("yield", "100000"): 2.0}
 BARS = {
     ("fork-join", ""): 30,
     ("fork-fresh", ""): 5000,
