@@ -175,7 +175,7 @@ void eioi_drain_messages(void) {
  * Nothing can make any fiber ready: says which wait for what, cancels them all; the second time
  * gives them up.
  */
-static void handle_deadlock(struct eioi_sched *s) {
+static __attribute__((noinline, cold)) void handle_deadlock(struct eioi_sched *s) {
     if (s->deadlocked) {
         s->abandoned = true;
         return;
@@ -230,7 +230,7 @@ static void wait_for_events(struct eioi_sched *s) {
 }
 
 /** Looks again and again, for a while: what comes soon is had without going to sleep. */
-static void spin(struct eioi_sched *s) {
+static __attribute__((noinline)) void spin(struct eioi_sched *s) {
     int64_t now = s->ops->now(s->backend);
     const int64_t end = now + s->spin_ns;
     for (; s->run_head == NULL && now < end; now = s->ops->now(s->backend)) {
