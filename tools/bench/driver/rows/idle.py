@@ -15,10 +15,8 @@ BAR = 4.6 * 1024
 JUDGED = ("eio, copy", "eio, lend")
 JUDGED_FROM = 10000
 
-# For what the server does at its start.
-SETTLE_SECONDS = 0.2
-# A connection is idle when it has been left alone for a while; what is kept for the next burst goes by then.
-IDLE_SECONDS = 5
+# After the last connection, for what the server still does.
+SETTLE_SECONDS = 0.4
 
 
 def _status(pid):
@@ -87,11 +85,11 @@ class IdleRow:
     def _measure(context, competitor, conns):
         server = Server(context, competitor, "tcp", "echo")
         try:
-            time.sleep(SETTLE_SECONDS)
+            time.sleep(SETTLE_SECONDS / 2)
             before = _sample(server.pid)
             client = Client(context, server, "echo", {"conns": conns, "size": 16384}, context.client_cpu)
             try:
-                time.sleep(IDLE_SECONDS)
+                time.sleep(SETTLE_SECONDS)
                 after = _sample(server.pid)
             finally:
                 client.stop()
