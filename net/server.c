@@ -191,10 +191,9 @@ static enum verdict judge(const eio_err *err) {
     return eio_err_is(err, &eio_err_net_connection_reset) ? VERDICT_SKIP : VERDICT_END;
 }
 
-static eio_err *wait_for_more(struct loop *self) {
+static eio_err *wait_for(const struct loop *self, int64_t ns) {
     eio_mono_clock *clock = self->server->opts->clock;
-    return clock != NULL ? eio_mono_clock_sleep(clock, self->backoff_ns)
-                         : eioi_pause(self->backoff_ns);
+    return clock != NULL ? eio_mono_clock_sleep(clock, ns) : eioi_pause(ns);
 }
 
 /** Waits before the next accept, twice as long as the last time. */
@@ -204,7 +203,7 @@ static eio_err *back_off(struct loop *self) {
     if (self->backoff_ns > BACKOFF_MAX_NS)
         self->backoff_ns = BACKOFF_MAX_NS;
     self->backing_off = true;
-    eio_err *err = wait_for_more(self);
+    eio_err *err = wait_for(self, self->backoff_ns);
     self->backing_off = false;
     return err;
 }
@@ -217,7 +216,9 @@ static eio_err *recover(struct loop *self, eio_err *err) {
         return err;
     if (verdict == VERDICT_LACK && self->backing_off) { // reported by another fiber
         eio_err_drop(err);
-        return wait_for_more(self);
+        // Since then there may have been a success: all the same it isn't tried again at once.
+        return wait_for(self,
+                        self->backoff_ns > BACKOFF_MIN_NS ? self->backoff_ns : BACKOFF_MIN_NS);
     }
     EIO_TRY(server->on_error(server->on_error_arg, err));
     if (verdict == VERDICT_SKIP && ++self->skips < SKIPS_IN_A_ROW)

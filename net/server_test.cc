@@ -749,6 +749,28 @@ TEST_F(AbreastTest, WhatAllOfThemLackIsReportedOnce) {
     )");
 }
 
+// A connection that one of them gets meanwhile ends the lack for it, not the other's wait.
+TEST_F(AbreastTest, ALackIsNeverWaitedForInNoTime) {
+    RunMockFull([&](eio_switch *, const eio_env *env) -> eio_err * {
+        opts_.clock = env->mono_clock;
+        EIO_TRY(MakeListener());
+        EIO_TRY(Accept({Connection(), eio_mock_yield_then(eio_mock_raise(Os(EMFILE))),
+                        eio_mock_yield_then(Connection()), eio_mock_await_cancel(),
+                        eio_mock_raise(Os(EMFILE)), eio_mock_raise(eio_err_failure("end"))}));
+        return ServeWide(Yield);
+    });
+    EXPECT_TRACE(R"(
+      +listener: accepted connection from tcp:127.0.0.1:0
+      +conn0: closed
+      +error: Eio.Io _,
+      +  accepting a connection
+      +listener: accepted connection from tcp:127.0.0.1:1
+      +conn1: closed
+      +mock time is now 0.005
+      Exception: Failure "end".
+    )");
+}
+
 TEST_F(AbreastTest, DomainsThatShareAListenerHaveOneEach) {
     RunMock([&](eio_switch *) -> eio_err * {
         auto test = [&](eio_domain_mgr *mgr) -> eio_err * {
