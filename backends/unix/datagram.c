@@ -12,6 +12,7 @@
 #include "backends/unix/datagram_many.h"
 #include "backends/unix/low_level.h"
 #include "backends/unix/sockaddr.h"
+#include "eio/fiber.h"
 #include "fiber/base/alloc.h"
 #include "fiber/base/canary.h"
 
@@ -48,9 +49,10 @@ static eio_err *unix_send(eio_datagram_socket *socket, const eio_sockaddr *dst,
 eio_err *eioi_datagram_received(const struct msghdr *msg, size_t len,
                                 struct eio_datagram_info *out) {
     const struct sockaddr_storage *from = msg->msg_name;
+    EIO_TRY(eioi_sockaddr_of_os(from, msg->msg_namelen, EIO_UDP, &out->from));
     out->len = len;
     out->truncated = (msg->msg_flags & MSG_TRUNC) != 0;
-    return eioi_sockaddr_of_os(from, msg->msg_namelen, EIO_UDP, &out->from);
+    return NULL;
 }
 
 void eioi_datagram_defer(struct eioi_datagram *self, int errnum) {
@@ -60,6 +62,7 @@ void eioi_datagram_defer(struct eioi_datagram *self, int errnum) {
 static eio_err *take_deferred(struct eioi_datagram *self) {
     if (atomic_load_explicit(&self->deferred, memory_order_relaxed) == 0)
         return NULL;
+    EIO_TRY(eio_fiber_check()); // it isn't for who is cancelled
     int errnum = atomic_exchange(&self->deferred, 0);
     return errnum == 0 ? NULL : eioi_err_of_errno(errnum, "recv_msg");
 }
