@@ -3,8 +3,8 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/tcp.h> // the C library's own has an older tcp_info
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -121,11 +121,25 @@ class NonBlocking {
     int fd_, flags_;
 };
 
-/// Whether bytes are on their way to the other side of a TCP connection; false for anything else.
-bool HasBytesOnTheWay(int fd) {
+/// Whether a TCP connection moves more bytes to its other side without anybody's doing: they are on
+/// their way, or the other side has room for a packet of those that still wait here (a busy machine
+/// sends them when it gets to it). False for anything else.
+bool IsMoving(int fd) {
     struct tcp_info info = {};
     socklen_t len = sizeof info;
-    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_unacked > 0;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
+        return false;
+    return info.tcpi_unacked > 0 || info.tcpi_snd_wnd >= info.tcpi_snd_mss;
+}
+
+/// Writes until there is no room. Returns whether there was some.
+bool Fill(int fd) {
+    static const char filler[4096] = {};
+    bool wrote = false;
+    NonBlocking set(fd);
+    while (write(fd, filler, sizeof filler) > 0 || write(fd, filler, 1) > 0)
+        wrote = true;
+    return wrote;
 }
 
 } // namespace
@@ -137,19 +151,13 @@ ssize_t WriteRaw(eio_fd *fd, const std::string &text) {
 eio_err *FillRaw(const eio_env *env, eio_fd *fd) {
     const int number = NumberOf(fd);
     // Loopback moves bytes to the other side behind our back, later on a busy machine: full is what
-    // stays full, with nothing on its way any more. (Bytes that the other side has no room for at
-    // all stay on their way, so the patience has an end.)
-    static const char filler[4096] = {};
+    // stays full, with nothing moving any more. (Bytes that the other side has no room for at all
+    // may stay on their way, so the patience has an end.)
     int patience = 500;
     for (int quiet = 0; quiet < 2; quiet++) {
-        {
-            NonBlocking set(number);
-            while (write(number, filler, sizeof filler) > 0 || write(number, filler, 1) > 0)
-                quiet = 0;
-        }
-        if (HasBytesOnTheWay(number) && patience-- > 0)
-            quiet = 0;
         EIO_TRY(eio_mono_clock_sleep(env->mono_clock, EIO_MILLISECOND));
+        if (Fill(number) || (IsMoving(number) && patience-- > 0))
+            quiet = -1;
     }
     return nullptr;
 }
