@@ -22,6 +22,17 @@ eio_err *Settle() {
     return eioi_sleep_until(eioi_now() + 2000000);
 }
 
+/// Until `fd` has bytes, or for ten seconds.
+eio_err *WhenReadable(int fd) {
+    for (int tries = 0; tries < 5000; tries++) {
+        struct pollfd p = {fd, POLLIN, 0};
+        if (poll(&p, 1, 0) > 0)
+            return nullptr;
+        EIO_TRY(Settle());
+    }
+    return nullptr;
+}
+
 /// A loan of everything there is at once, given back whole.
 eio_err *Lend(eio_flow *flow, std::string *out) {
     eio_slice lent;
@@ -310,9 +321,10 @@ template <class F> static eio_err *WhileEchoing(HalfRaw *pair, F &&f) {
                     [&]() -> eio_err * {
                         for (const char *word : {"one", "two", "three", "four"}) {
                             pair->Send(word);
-                            EIO_TRY(Settle());
+                            EIO_TRY(WhenReadable(pair->raw));
                             EXPECT_EQ(pair->Received(), word);
                         }
+                        EIO_TRY(Settle()); // the write's end has been heard of
                         return f(cc);
                     });
     });
@@ -411,9 +423,10 @@ TEST_F(RecvTest, ACopyWhoseSinkIsFullIsCancelledAndHearsOfTheClose) {
                             [&]() -> eio_err * {
                                 // Nobody reads: in the end both queues are full.
                                 for (int unsent = 0; unsent < 3;) {
-                                    if (send(from.raw, word.data(), 100, MSG_DONTWAIT) < 0)
-                                        unsent++;
-                                    EIO_TRY(unsent > 0 ? Settle() : eio_fiber_yield());
+                                    bool sent =
+                                        send(from.raw, word.data(), 100, MSG_DONTWAIT) > 0;
+                                    unsent += !sent;
+                                    EIO_TRY(sent ? eio_fiber_yield() : Settle());
                                 }
                                 if (stop == kCancel)
                                     eio_cancel_cancel(cc, eio_err_failure("x"));
