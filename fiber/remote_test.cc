@@ -298,7 +298,8 @@ TEST_F(RemoteTest, ALoopOutlivesThePokeThatWokeIt) {
         ended = false;
         loop->on_poke = [&] {
             std::this_thread::yield(); // one: on a busy machine each takes long
-            for (int look = 0; look < 20000 && !ended; look++) { // time enough for a loop that would end
+            for (int look = 0; look < 20000 && !ended;
+                 look++) { // time enough for a loop that would end
             }
             too_early += ended;
         };

@@ -423,8 +423,7 @@ TEST_F(RecvTest, ACopyWhoseSinkIsFullIsCancelledAndHearsOfTheClose) {
                             [&]() -> eio_err * {
                                 // Nobody reads: in the end both queues are full.
                                 for (int unsent = 0; unsent < 3;) {
-                                    bool sent =
-                                        send(from.raw, word.data(), 100, MSG_DONTWAIT) > 0;
+                                    bool sent = send(from.raw, word.data(), 100, MSG_DONTWAIT) > 0;
                                     unsent += !sent;
                                     EIO_TRY(sent ? eio_fiber_yield() : Settle());
                                 }
