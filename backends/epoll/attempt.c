@@ -74,11 +74,19 @@ static bool is_tcp(struct eioi_polled *polled, int fd) {
     return polled->kind == EIOI_POLLED_TCP;
 }
 
-static ssize_t receive(struct eioi_polled *polled, int fd, const struct iovec *iov, int count) {
+static ssize_t receive_some(struct eioi_polled *polled, int fd, const struct iovec *iov,
+                            int count) {
     if (count == 1)
         return TRY(polled, recv, recv(fd, iov->iov_base, iov->iov_len, MSG_DONTWAIT));
     struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count};
     return TRY(polled, recvmsg, recvmsg(fd, &msg, MSG_DONTWAIT));
+}
+
+int32_t eioi_epoll_receive(struct eioi_polled *polled, int fd, const struct iovec *iov, int count) {
+    int32_t got = result_of(receive_some(polled, fd, iov, count));
+    if (got > 0 && !polled->greedy && !is_full(iov, count, (size_t)got) && is_tcp(polled, fd))
+        polled->readable = false;
+    return got;
 }
 
 /** Whether preadv2 and its like said that they don't know a flag, or not for this file. */
@@ -109,13 +117,8 @@ static ssize_t read_what_is_there(struct eioi_polled *polled, int fd, const stru
 static int32_t try_read(struct eioi_polled *polled, struct eioi_io *io) {
     int fd = io->fd->fd;
     unsigned flags = io->fd->flags;
-    if (flags & EIOI_FD_SOCKET) {
-        int32_t got = result_of(receive(polled, fd, io->rw.iov, io->rw.iov_count));
-        if (got > 0 && !polled->greedy && !is_full(io->rw.iov, io->rw.iov_count, (size_t)got) &&
-            is_tcp(polled, fd))
-            polled->readable = false;
-        return got;
-    }
+    if (flags & EIOI_FD_SOCKET)
+        return eioi_epoll_receive(polled, fd, io->rw.iov, io->rw.iov_count);
     if ((flags & (EIOI_FD_BLOCKING | EIOI_FD_REGULAR)) == EIOI_FD_BLOCKING)
         return result_of(read_what_is_there(polled, fd, io->rw.iov, io->rw.iov_count));
     return result_of(TRY(polled, readv, readv(fd, io->rw.iov, io->rw.iov_count)));
@@ -123,12 +126,12 @@ static int32_t try_read(struct eioi_polled *polled, struct eioi_io *io) {
 
 // Writing
 
-static ssize_t send_all(struct eioi_polled *polled, int fd, const struct iovec *iov, int count) {
+int32_t eioi_epoll_send(struct eioi_polled *polled, int fd, const struct iovec *iov, int count) {
+    const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
     if (count == 1)
-        return TRY(polled, send,
-                   send(fd, iov->iov_base, iov->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL));
+        return result_of(TRY(polled, send, send(fd, iov->iov_base, iov->iov_len, flags)));
     struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count};
-    return TRY(polled, sendmsg, sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL));
+    return result_of(TRY(polled, sendmsg, sendmsg(fd, &msg, flags)));
 }
 
 /** One write to something other than a socket. */
@@ -164,7 +167,7 @@ static int32_t try_write(struct eioi_epoll *self, struct eioi_polled *polled, st
     int fd = io->fd->fd;
     unsigned flags = io->fd->flags;
     if (flags & EIOI_FD_SOCKET)
-        return result_of(send_all(polled, fd, io->rw.iov, io->rw.iov_count));
+        return eioi_epoll_send(polled, fd, io->rw.iov, io->rw.iov_count);
     if ((flags & (EIOI_FD_BLOCKING | EIOI_FD_REGULAR)) == EIOI_FD_BLOCKING)
         return result_of(write_what_fits(self, polled, fd, io->rw.iov, io->rw.iov_count));
     return result_of(write_some(self, polled, fd, io->rw.iov, io->rw.iov_count, 0));

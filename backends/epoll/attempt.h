@@ -5,6 +5,7 @@
 // One try of an operation, which doesn't block.
 
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "backends/epoll/poll.h"
 #include "backends/unix/low_level.h"
@@ -20,5 +21,13 @@
  */
 int32_t eioi_epoll_attempt(struct eioi_epoll *self, struct eioi_polled *polled, struct eioi_io *io,
                            bool *started);
+
+/**
+ * One receive from a socket: how much, or -errno (EINTR, too), or EIOI_WOULD_BLOCK. One that shows
+ * that nothing is left says so in `polled`.
+ */
+int32_t eioi_epoll_receive(struct eioi_polled *polled, int fd, const struct iovec *iov, int count);
+/** One send to a socket; the same. */
+int32_t eioi_epoll_send(struct eioi_polled *polled, int fd, const struct iovec *iov, int count);
 
 #endif

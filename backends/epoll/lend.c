@@ -22,45 +22,44 @@ static struct eioi_loan *of_engine(struct eioi_fd_engine *engine) {
     return EIOI_CONTAINER_OF(engine, struct eioi_loan, engine);
 }
 
-static void give(struct eioi_loan *self) {
-    struct eioi_buffers *buffers = self->buffers;
-    struct eioi_buffer *buffer = self->buffer;
-    self->buffer = NULL;
-    if (buffers->count >= EIOI_BUFFERS_KEPT) {
-        eioi_free(buffer);
-        return;
-    }
-    buffer->next = buffers->first;
-    buffers->first = buffer;
-    buffers->count++;
-}
-
-static struct eioi_buffer *new_buffer(void) {
+static __attribute__((noinline)) struct eioi_buffer *new_buffer(void) {
     struct eioi_buffer *self = eioi_alloc(sizeof *self);
     if (self != NULL)
         self->bytes = self->space + -(uintptr_t)self->space % EIOI_BUFFER_ALIGN;
     return self;
 }
 
-bool eioi_loan_take_buffer(struct eioi_loan *self) {
-    struct eioi_buffers *buffers = self->buffers;
-    EIO_ASSERT(self->buffer == NULL, "one loan at a time");
-    self->buffer = buffers->first;
-    if (self->buffer != NULL) {
-        buffers->first = self->buffer->next;
-        buffers->count--;
-    } else {
-        self->buffer = new_buffer();
-    }
-    return self->buffer != NULL;
+struct eioi_buffer *eioi_buffer_take(struct eioi_buffers *buffers) {
+    struct eioi_buffer *self = buffers->first;
+    if (__builtin_expect(self == NULL, 0))
+        return new_buffer();
+    buffers->first = self->next;
+    buffers->count--;
+    return self;
 }
 
-void eioi_loan_fill(struct eioi_loan *self, size_t len) {
+void eioi_buffer_give(struct eioi_buffers *buffers, struct eioi_buffer *self) {
+    if (__builtin_expect(buffers->count >= EIOI_BUFFERS_KEPT, 0)) {
+        eioi_free(self);
+        return;
+    }
+    self->next = buffers->first;
+    buffers->first = self;
+    buffers->count++;
+}
+
+static void give(struct eioi_loan *self) {
+    struct eioi_buffer *buffer = self->buffer;
+    self->buffer = NULL;
+    eioi_buffer_give(self->buffers, buffer);
+}
+
+void eioi_loan_hold(struct eioi_loan *self, struct eioi_buffer *buffer, size_t len) {
+    EIO_ASSERT(self->buffer == NULL, "one loan at a time");
+    self->buffer = buffer;
     self->start = 0;
     self->end = (uint32_t)len;
-    self->lent = len > 0;
-    if (len == 0)
-        give(self);
+    self->lent = true;
 }
 
 eio_slice eioi_loan_begin(struct eioi_loan *self) {

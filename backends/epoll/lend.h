@@ -49,10 +49,12 @@ size_t eioi_loan_copy_rest(eio_fd *fd, eio_buf buf);
 eio_slice eioi_loan_begin(struct eioi_loan *self);
 /** Ends it. */
 void eioi_loan_end(eio_fd *fd, size_t used);
-/** A buffer to receive into; false: out of memory. */
-bool eioi_loan_take_buffer(struct eioi_loan *self);
-/** `len` bytes were received into it, and are lent; 0: it isn't wanted. */
-void eioi_loan_fill(struct eioi_loan *self, size_t len);
+/** `len` bytes (at least 1) were received into a buffer, and are lent. */
+void eioi_loan_hold(struct eioi_loan *self, struct eioi_buffer *buffer, size_t len);
+/** A buffer to receive into; NULL: out of memory. */
+struct eioi_buffer *eioi_buffer_take(struct eioi_buffers *buffers);
+/** It isn't used any more. */
+void eioi_buffer_give(struct eioi_buffers *buffers, struct eioi_buffer *self);
 /** Frees the buffers that are kept. */
 void eioi_buffers_fini(struct eioi_buffers *self);
 

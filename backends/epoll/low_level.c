@@ -27,6 +27,7 @@
 
 #include "backends/epoll/attempt.h"
 #include "backends/epoll/lend.h"
+#include "backends/epoll/pass.h"
 #include "backends/epoll/poll.h"
 #include "eio/fiber.h"
 #include "fiber/base/fault.h"
@@ -64,16 +65,21 @@ static struct eioi_list *line_of(const struct call *call) {
 
 /** Into a buffer of the loop, which is held only if bytes came. */
 static int32_t attempt_to_lend(struct call *call) {
-    if (!eioi_loan_take_buffer(call->loan))
+    struct eioi_buffers *buffers = &call->loop->buffers;
+    struct eioi_buffer *buffer = eioi_buffer_take(buffers);
+    if (buffer == NULL)
         return -ENOMEM;
     const struct iovec iov = {
-        .iov_base = call->loan->buffer->bytes,
+        .iov_base = buffer->bytes,
         .iov_len = EIOI_LIMIT(short_read, (size_t)EIOI_BUFFER_BYTES),
     };
     call->io->rw.iov = &iov;
     call->io->rw.iov_count = 1;
     int32_t res = eioi_epoll_attempt(call->loop, call->polled, call->io, &call->started);
-    eioi_loan_fill(call->loan, res > 0 ? (size_t)res : 0);
+    if (res > 0)
+        eioi_loan_hold(call->loan, buffer, (size_t)res);
+    else
+        eioi_buffer_give(buffers, buffer);
     return res;
 }
 
@@ -273,6 +279,7 @@ const struct eioi_io_ops eioi_epoll_io_ops = {
     .perform = perform,
     .lend = lend,
     .release = release,
+    .pass = eioi_epoll_pass,
     .forget = eioi_poll_forget,
     .pipes = pipes,
     .acceptors = 1,

@@ -43,7 +43,7 @@
 
 _Static_assert(POLLIN == EPOLLIN && POLLOUT == EPOLLOUT, "poll's and epoll's bits are the same");
 
-#define READ_EVENTS ((uint32_t)(EPOLLIN | EPOLLPRI | EPOLLRDHUP))
+#define READ_EVENTS EIOI_POLL_READ_EVENTS
 #define ENDED ((uint32_t)(EPOLLHUP | EPOLLERR))
 
 // The table
@@ -120,14 +120,12 @@ static int register_for(struct eioi_epoll *self, int fd, struct eioi_polled *pol
 }
 
 int eioi_poll_arm(struct eioi_epoll *self, int fd, struct eioi_polled *polled, uint32_t want) {
-    // A reader wants to know of the end and of urgent data, too: see the theory.
-    uint32_t events = want | EPOLLET | (want & EPOLLIN ? READ_EVENTS : 0);
-    if ((polled->interest & events) == events && !polled->doubtful)
+    if (eioi_poll_is_armed(polled, want))
         return 0;
     if (EIOI_CANARY(forget_rearm) && polled->registered)
         return 0;
     polled->doubtful = false;
-    return register_for(self, fd, polled, polled->interest | events);
+    return register_for(self, fd, polled, polled->interest | eioi_poll_events(want));
 }
 
 /** What all those who wait wait for. */

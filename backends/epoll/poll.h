@@ -83,6 +83,18 @@ void eioi_poll_forget(void *backend, eio_fd *fd);
 /** Frees all records. */
 void eioi_poll_table_free(struct eioi_poll_table *self);
 
+/** What a reader wants to know of: the end and urgent data, too. See the theory. */
+#define EIOI_POLL_READ_EVENTS ((uint32_t)(EPOLLIN | EPOLLPRI | EPOLLRDHUP))
+
+/** What is registered for `want` (EPOLLIN, EPOLLOUT). */
+static inline uint32_t eioi_poll_events(uint32_t want) {
+    return want | EPOLLET | (want & EPOLLIN ? EIOI_POLL_READ_EVENTS : 0);
+}
+/** Whether an event will come, as below, without anything being done for it. */
+static inline bool eioi_poll_is_armed(const struct eioi_polled *self, uint32_t want) {
+    uint32_t events = eioi_poll_events(want);
+    return (self->interest & events) == events && !self->doubtful;
+}
 /**
  * Sees to it that an event will come when the descriptor becomes ready for `want` (EPOLLIN,
  * EPOLLOUT). 0 or errno.

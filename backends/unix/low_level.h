@@ -71,10 +71,11 @@ struct eioi_io {
     };
 };
 
-/** What became of a loan that was to be passed on. */
+/** A loan that is to be passed on, and what became of it. */
 struct eioi_passed {
-    size_t wrote; // of its bytes
-    bool ended;   // all of them were written, and it was given back
+    eio_slice loan; // what is lent; empty: nothing, any more
+    size_t wrote;   // of that
+    bool another;   // it isn't the one that was to be passed on, but one that came after it
 };
 
 struct eioi_pipes;
@@ -93,12 +94,14 @@ struct eioi_io_ops {
     /** Ends the loan. */
     void (*release)(void *backend, eio_fd *fd, size_t used);
     /**
-     * Writes to the socket `to` what `from` has lent. If all of it was written, ends the loan, and
-     * suspends on until `from` has something again: a fiber that copies is resumed once for both.
-     * Else the caller goes on with the loan. NULL: not provided. Errors: as perform; the write's own.
+     * Writes to the socket `to` what `from` has lent, and ends the loan when all of it was written.
+     * Then it suspends on until `from` has something again (a fiber that copies is resumed once for
+     * both), and may pass that on, too, and so on; a loan that is much (`eioi_splice_is_much`) is
+     * the last. The caller goes on with what is lent in the end; after an error, too, it is to give
+     * that back. NULL: not provided. Errors: as perform; the read's and the write's own;
+     * End_of_file, of `from`.
      */
-    eio_err *(*pass)(void *backend, eio_fd *from, eio_fd *to, eio_slice loan,
-                     struct eioi_passed *out);
+    eio_err *(*pass)(void *backend, eio_fd *from, eio_fd *to, struct eioi_passed *passed);
     /**
      * Closes the descriptor of a stream socket with the next submission; NULL: close(2) is used.
      */

@@ -107,40 +107,53 @@ static eio_err *unix_single_write(eio_sink *sink, const eio_slice *slices, size_
  * Writes what is lent, and ends the loan. No turn is taken for it: the caller waits for the next
  * loan then, and those who write meanwhile find the same memory still in the cache.
  */
-static eio_err *pass_loan(eio_source *source, eio_sink *sink, eio_slice loan) {
+static eio_err *write_loan(eio_fd *from, eio_fd *to, const struct eioi_passed *passed) {
     const struct eioi_io_ops *ops = eioi_backend_ops_current()->io_ops;
-    eio_fd *from = &of_source(source)->fd;
-    eio_fd *to = &of_sink(sink)->fd;
-    struct eioi_passed passed = {.wrote = 0};
     eio_err *err = NULL;
-    eio_source_loan_ended(source); // from here on it's between the backend and us
-    if (ops->pass != NULL && (to->flags & EIOI_FD_SOCKET))
-        err = ops->pass(eioi_backend(), from, to, loan, &passed);
-    if (passed.ended) // and the flow may be gone
-        return err;
-    for (size_t wrote = passed.wrote; err == NULL && wrote < loan.len;) {
-        const eio_slice rest = eio_slice_drop(loan, wrote);
+    for (size_t wrote = passed->wrote; err == NULL && wrote < passed->loan.len;) {
+        const eio_slice rest = eio_slice_drop(passed->loan, wrote);
         size_t n = 0;
         err = write_some(to, &rest, 1, /* turn_follows= */ true, &n);
         wrote += n;
     }
-    ops->release(eioi_backend(), from, loan.len);
+    ops->release(eioi_backend(), from, passed->loan.len);
     return err;
 }
 
-/** Writes what `from` lends: until its end, or until much of it has come in a row. */
-static eio_err *copy_loans(eio_source *source, eio_sink *sink, bool *out_ended) {
-    const eio_fd *from = &of_source(source)->fd;
-    for (unsigned much = 0; much < MUCH_IN_A_ROW;) {
-        eio_slice loan;
-        eio_err *err = eio_source_lend(source, &loan);
-        if (eio_err_catch(&err, &eio_err_end_of_file)) {
-            *out_ended = true;
-            return NULL;
+/** As above; the backend may go on with what comes then, and leave the last of it in `*passed`. */
+static eio_err *pass_loan(eio_fd *from, eio_fd *to, struct eioi_passed *passed) {
+    const struct eioi_io_ops *ops = eioi_backend_ops_current()->io_ops;
+    eio_err *err = NULL;
+    passed->another = false;
+    passed->wrote = 0;
+    if (ops->pass != NULL && (to->flags & EIOI_FD_SOCKET))
+        err = ops->pass(eioi_backend(), from, to, passed);
+    if (passed->loan.len == 0) // and the flow may be gone
+        return err;
+    if (err == NULL && passed->another && passed->wrote == 0)
+        return NULL;
+    if (err == NULL)
+        err = write_loan(from, to, passed);
+    else
+        ops->release(eioi_backend(), from, passed->loan.len);
+    passed->loan = eio_slice_of(NULL, 0);
+    return err;
+}
+
+/** Writes what `from` lends: until its end (End_of_file), or until much of it has come in a row. */
+static eio_err *copy_loans(eio_source *source, eio_sink *sink) {
+    eio_fd *from = &of_source(source)->fd;
+    eio_fd *to = &of_sink(sink)->fd;
+    struct eioi_passed passed = {.wrote = 0};
+    for (unsigned much = 0; much < MUCH_IN_A_ROW || passed.loan.len > 0;) {
+        if (passed.loan.len == 0) {
+            EIO_TRY(eio_source_lend(source, &passed.loan));
+            eio_source_loan_ended(source); // from here on it's between the backend and us
         }
-        EIO_TRY(err);
-        much = eioi_splice_is_much(from, loan) ? much + 1 : 0;
-        EIO_TRY(pass_loan(source, sink, loan));
+        much = eioi_splice_is_much(from, passed.loan) ? much + 1 : 0;
+        EIO_TRY(pass_loan(from, to, &passed));
+        if (passed.another && passed.loan.len == 0)
+            much = 0;
     }
     return NULL;
 }
@@ -178,9 +191,11 @@ static eio_err *unix_copy_from(eio_sink *sink, eio_source *source) {
     if (source->ops != &unix_lending_source_ops || !(of_sink(sink)->fd.flags & EIOI_FD_AHEAD))
         return eio_flow_simple_copy(source, sink);
     for (bool ended = false; !ended;) {
-        EIO_TRY(copy_loans(source, sink, &ended));
-        if (!ended)
-            EIO_TRY(copy_much(source, sink, &ended));
+        eio_err *err = copy_loans(source, sink);
+        if (eio_err_catch(&err, &eio_err_end_of_file))
+            return NULL;
+        EIO_TRY(err);
+        EIO_TRY(copy_much(source, sink, &ended));
     }
     return NULL;
 }

@@ -807,13 +807,11 @@ static void keep_what_came(struct reading *self) {
         self->recv->end = self->res;
 }
 
-eio_err *eioi_recv_pass(void *backend, eio_fd *from, eio_fd *to, eio_slice loan,
-                        struct eioi_passed *out) {
-    struct pass self = {.to = to, .loan = loan};
+eio_err *eioi_recv_pass(void *backend, eio_fd *from, eio_fd *to, struct eioi_passed *passed) {
+    struct pass self = {.to = to, .loan = passed->loan};
     const struct eioi_op_spec spec = {
         .prepare = prepare_send, .what = "writev", .fault = "cqe_write", .fd = to->fd};
     struct eioi_waiter *w = &self.reading.run.op.waiter;
-    *out = (struct eioi_passed){.wrote = 0};
     EIO_TRY(eio_fiber_check());
     EIO_TRY(begin_pass(&self, backend, from));
     self.sending = true;
@@ -824,15 +822,16 @@ eio_err *eioi_recv_pass(void *backend, eio_fd *from, eio_fd *to, eio_slice loan,
     EIO_ASSERT(!self.sending, "a write is over when the kernel is");
     self.reading.waits = false;
     keep_what_came(&self.reading);
-    out->ended = self.ended;
-    out->wrote = self.send.res > 0 ? (size_t)self.send.res : 0;
+    passed->wrote = self.send.res > 0 ? (size_t)self.send.res : 0;
     // Nothing is left to be done with what was closed: it may be gone.
     if (err == NULL && !self.ended && self.inflight.closed)
         err = eioi_err_closed("writev");
     if (from->orphan && !self.ended) {
-        eioi_recv_release(backend, from, loan.len);
-        out->ended = true;
+        eioi_recv_release(backend, from, self.loan.len);
+        self.ended = true;
     }
+    if (self.ended)
+        passed->loan = eio_slice_of(NULL, 0);
     if (err == NULL && from->orphan)
         err = eioi_err_closed("readv");
     eioi_run_end(&self.reading.run);

@@ -16,7 +16,7 @@ EIO_MUST_USE eio_err *eioi_recv_lend(void *backend, eio_fd *fd, eio_slice *out, 
 /** `eioi_io_ops.release`. */
 void eioi_recv_release(void *backend, eio_fd *fd, size_t used);
 /** `eioi_io_ops.pass`. */
-EIO_MUST_USE eio_err *eioi_recv_pass(void *backend, eio_fd *from, eio_fd *to, eio_slice loan,
-                                     struct eioi_passed *out);
+EIO_MUST_USE eio_err *eioi_recv_pass(void *backend, eio_fd *from, eio_fd *to,
+                                     struct eioi_passed *passed);
 
 #endif
