@@ -7,9 +7,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "backends/unix/rcfd.h"
 #include "eio/slice.h"
+#include "fiber/base/fault.h"
 
 enum {
     EIOI_BUFFER_BYTES = 20 * 1024, // more than the 16 KiB that many programs write at once
@@ -53,6 +55,11 @@ void eioi_loan_end(eio_fd *fd, size_t used);
 void eioi_loan_hold(struct eioi_loan *self, struct eioi_buffer *buffer, size_t len);
 /** A buffer to receive into; NULL: out of memory. */
 struct eioi_buffer *eioi_buffer_take(struct eioi_buffers *buffers);
+/** To receive into it. */
+static inline struct iovec eioi_buffer_iovec(struct eioi_buffer *self) {
+    return (struct iovec){.iov_base = self->bytes,
+                          .iov_len = EIOI_LIMIT(short_read, (size_t)EIOI_BUFFER_BYTES)};
+}
 /** It isn't used any more. */
 void eioi_buffer_give(struct eioi_buffers *buffers, struct eioi_buffer *self);
 /** Frees the buffers that are kept. */

@@ -27,8 +27,8 @@
 
 #include "backends/epoll/attempt.h"
 #include "backends/epoll/lend.h"
-#include "backends/epoll/pass.h"
 #include "backends/epoll/poll.h"
+#include "backends/epoll/stream.h"
 #include "eio/fiber.h"
 #include "fiber/base/fault.h"
 #include "fiber/base/list.h"
@@ -69,10 +69,7 @@ static int32_t attempt_to_lend(struct call *call) {
     struct eioi_buffer *buffer = eioi_buffer_take(buffers);
     if (buffer == NULL)
         return -ENOMEM;
-    const struct iovec iov = {
-        .iov_base = buffer->bytes,
-        .iov_len = EIOI_LIMIT(short_read, (size_t)EIOI_BUFFER_BYTES),
-    };
+    const struct iovec iov = eioi_buffer_iovec(buffer);
     call->io->rw.iov = &iov;
     call->io->rw.iov_count = 1;
     int32_t res = eioi_epoll_attempt(call->loop, call->polled, call->io, &call->started);
@@ -248,19 +245,29 @@ static eio_err *perform(void *backend, struct eioi_io *io, int32_t *out_res) {
         *out_res = (int32_t)eioi_loan_copy_rest(io->fd, eio_buf_of(iov->iov_base, iov->iov_len));
         return NULL;
     }
+    eio_err *err = NULL;
+    if (io->op == EIOI_IO_READ && eioi_stream_has(io) &&
+        eioi_stream_read(backend, io, /* loan= */ NULL, out_res, &err))
+        return err;
+    if (io->op == EIOI_IO_WRITE && eioi_stream_has(io) && eioi_stream_write(backend, io, out_res))
+        return NULL;
     return perform_with(backend, io, /* loan= */ NULL, out_res);
 }
 
 static eio_err *lend(void *backend, eio_fd *fd, eio_slice *out, int32_t *out_res) {
     struct eioi_epoll *self = backend;
     struct eioi_io io = {.op = EIOI_IO_READ, .fd = fd, .name = "readv", .role = EIOI_FD_READS};
+    eio_err *err = NULL;
     EIO_TRY(eio_fiber_check());
     struct eioi_loan *loan = eioi_loan_of(fd, &self->buffers);
     if (loan == NULL)
         return eio_err_const(&eio_err_out_of_memory);
     *out_res = 1;
-    if (!eioi_loan_has_rest(fd))
-        EIO_TRY(perform_with(self, &io, loan, out_res));
+    if (!eioi_loan_has_rest(fd)) {
+        if (!eioi_stream_read(self, &io, loan, out_res, &err))
+            err = perform_with(self, &io, loan, out_res);
+        EIO_TRY(err);
+    }
     *out = *out_res > 0 ? eioi_loan_begin(loan) : eio_slice_of(NULL, 0);
     return NULL;
 }
@@ -279,7 +286,7 @@ const struct eioi_io_ops eioi_epoll_io_ops = {
     .perform = perform,
     .lend = lend,
     .release = release,
-    .pass = eioi_epoll_pass,
+    .pass = eioi_stream_pass,
     .forget = eioi_poll_forget,
     .pipes = pipes,
     .acceptors = 1,

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: ISC
+
+// Theory. What a connection does all day is: its fiber is woken since bytes have come, receives
+// them, sends some, and waits for the next. Of all that an operation at large has to see to
+// (low_level.c), little is needed then: nobody stands in line, the descriptor is registered, a send
+// takes everything, a receive empties the socket. That case is here, in few instructions and few
+// lines of memory, since between two messages of one connection come those of all others, and the
+// kernel's own work, which leave nothing of either in the processor's caches.
+//
+// Whatever else comes is not for here, and goes the way of all operations. A descriptor that is
+// closed, another domain's, or used by two at once is left to them, too, for the message. No share
+// is taken by a call that doesn't wait; one that does enters the descriptor, as everywhere.
+//
+// A copy goes round here, with the source entered once for all rounds: it stays so while bytes are
+// sent, which doesn't wait, so nobody can tell. The sink isn't entered: it may be closed meanwhile,
+// and is asked anew in each round. A round ends the copy here when its send doesn't take all, when
+// much has come at once, or when no event will say that there is more; the caller goes on with the
+// loan as it stands.
+
+#include "backends/epoll/stream.h"
+
+#include <errno.h>
+
+#include "backends/epoll/attempt.h"
+#include "backends/unix/splice.h"
+#include "eio/fiber.h"
+#include "fiber/base/assert.h"
+#include "fiber/base/fault.h"
+
+/** Whoever waits for bytes. In its frame. */
+struct reader {
+    struct eioi_epoll *loop;
+    eio_fd *fd;
+    struct eioi_polled *polled;
+    uint64_t serial; // of `fd`
+    struct eioi_poll_wait wait;
+    struct eioi_inflight inflight;
+};
+
+static bool is_here(const eio_fd *fd) {
+    return !fd->closing && fd->home == eioi_domain_id();
+}
+
+// Reading
+
+/** Into a buffer of the loop, which is lent when bytes came. */
+static inline int32_t receive_to_lend(struct eioi_epoll *loop, struct eioi_polled *polled, int fd,
+                                      struct eioi_loan *loan) {
+    struct eioi_buffer *buffer = eioi_buffer_take(&loop->buffers);
+    if (buffer == NULL)
+        return -ENOMEM;
+    const struct iovec iov = eioi_buffer_iovec(buffer);
+    int32_t res = eioi_epoll_receive(polled, fd, &iov, 1);
+    if (res > 0)
+        eioi_loan_hold(loan, buffer, (size_t)res);
+    else
+        eioi_buffer_give(&loop->buffers, buffer);
+    return res;
+}
+
+static inline int32_t receive(struct eioi_epoll *loop, struct eioi_polled *polled,
+                              const struct eioi_io *io, struct eioi_loan *loan) {
+    return loan != NULL ? receive_to_lend(loop, polled, io->fd->fd, loan)
+                        : eioi_epoll_receive(polled, io->fd->fd, io->rw.iov, 1);
+}
+
+static void reader_cancelled(struct eioi_waiter *w, eio_err *reason) {
+    eioi_list_unlink(&w->node);
+    eioi_wake(w, eio_err_ref(reason));
+}
+
+static void reader_closed(struct eioi_inflight *inflight) {
+    struct reader *self = EIOI_CONTAINER_OF(inflight, struct reader, inflight);
+    if (self->wait.waiter.woken) // it is running, or ready to
+        return;
+    eioi_list_unlink(&self->wait.waiter.node);
+    eioi_wake(&self->wait.waiter, NULL);
+}
+
+/** Whether an event will say that there is more, and no system call is worth while before it. */
+static inline bool may_wait(const struct reader *self) {
+    const struct eioi_polled *polled = self->polled;
+    return !self->fd->closing && !polled->readable && eioi_list_empty(&polled->readers) &&
+           polled->serial == self->serial && eioi_poll_is_armed(polled, EPOLLIN);
+}
+
+static inline eio_err *enter(struct reader *self) {
+    self->wait.waiter.woken = true;
+    self->inflight.on_close = reader_closed;
+    self->inflight.role = EIOI_FD_READS;
+    return eioi_fd_enter(self->fd, "readv", &self->inflight);
+}
+
+static inline void leave(struct reader *self) {
+    if (self->polled->readable)
+        (void)eioi_poll_serve(&self->polled->readers);
+    eioi_fd_leave(self->fd, &self->inflight);
+}
+
+static inline eio_err *wait_for_event(struct reader *self) {
+    struct eioi_waiter *w = &self->wait.waiter;
+    eioi_waiter_init(w, "readv");
+    w->what_arg = self->fd->fd;
+    self->wait.served = false;
+    eioi_list_push_tail(&self->polled->readers, &w->node);
+    EIO_TRY(eioi_wait(w, reader_cancelled));
+    eioi_list_unlink(&w->node);
+    return self->inflight.closed && !self->wait.served ? eioi_err_closed("readv") : NULL;
+}
+
+/** As wait_for_event and receive. EIOI_WOULD_BLOCK: it doesn't go on here. */
+static eio_err *receive_when_there(struct reader *self, const struct eioi_io *io,
+                                   struct eioi_loan *loan, int32_t *out_res) {
+    int32_t res = EIOI_WOULD_BLOCK;
+    do {
+        EIO_TRY(wait_for_event(self));
+        res = receive(self->loop, self->polled, io, loan);
+        if (__builtin_expect(res == EIOI_WOULD_BLOCK, 0)) {
+            self->polled->readable = false;
+            EIO_TRY(eio_fiber_check());
+        }
+    } while (res == EIOI_WOULD_BLOCK && may_wait(self));
+    *out_res = res;
+    return NULL;
+}
+
+/** A result of `receive`, which doesn't go on here when it is none. */
+static inline bool is_result(int32_t res) {
+    return res != EIOI_WOULD_BLOCK && res != -EINTR;
+}
+
+bool eioi_stream_read(struct eioi_epoll *loop, const struct eioi_io *io, struct eioi_loan *loan,
+                      int32_t *out_res, eio_err **out_err) {
+    struct reader self; // large: the rest is set when it is needed
+    eio_fd *fd = io->fd;
+    if (!is_here(fd) || fd->reading)
+        return false;
+    self.polled = eioi_poll_of(loop, fd);
+    if (self.polled == NULL || !eioi_list_empty(&self.polled->readers))
+        return false;
+    if (self.polled->readable) {
+        int32_t res = receive(loop, self.polled, io, loan);
+        if (is_result(res)) {
+            *out_res = res;
+            eioi_poll_take_turn();
+            return true;
+        }
+        self.polled->readable = res != EIOI_WOULD_BLOCK;
+    }
+    self.loop = loop;
+    self.fd = fd;
+    self.serial = self.polled->serial;
+    if (!may_wait(&self))
+        return false;
+    *out_err = enter(&self);
+    if (*out_err != NULL)
+        return true;
+    *out_err = receive_when_there(&self, io, loan, out_res);
+    leave(&self);
+    return *out_err != NULL || is_result(*out_res);
+}
+
+// Writing
+
+/** How much of it was sent, or -errno; EIOI_WOULD_BLOCK: it isn't for here. */
+static inline int32_t send_some(const eio_fd *fd, struct eioi_polled *polled,
+                                const struct iovec *iov) {
+    if (fd->writing || !polled->writable || !eioi_list_empty(&polled->writers))
+        return EIOI_WOULD_BLOCK;
+    int32_t res = eioi_epoll_send(polled, fd->fd, iov, 1);
+    if (res == EIOI_WOULD_BLOCK)
+        polled->writable = false;
+    return res == -EINTR ? EIOI_WOULD_BLOCK : res; // it is repeated
+}
+
+bool eioi_stream_write(struct eioi_epoll *loop, const struct eioi_io *io, int32_t *out_res) {
+    eio_fd *fd = io->fd;
+    if (!is_here(fd))
+        return false;
+    struct eioi_polled *polled = eioi_poll_of(loop, fd);
+    if (polled == NULL)
+        return false;
+    *out_res = send_some(fd, polled, io->rw.iov);
+    if (*out_res == EIOI_WOULD_BLOCK)
+        return false;
+    if (!io->turn_follows)
+        eioi_poll_take_turn();
+    return true;
+}
+
+// Copying
+
+struct pass {
+    struct reader reader;
+    const eio_fd *to;
+    struct eioi_polled *out; // what is known of it
+    uint64_t serial;         // of `to`
+};
+
+/** Sends; 0 is written when that isn't for here. */
+static inline eio_err *pass_some(struct pass *self, eio_slice bytes, size_t *out_wrote) {
+    const struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes.base, .iov_len = bytes.len};
+    *out_wrote = 0;
+    EIO_TRY(eio_fiber_check());
+    if (self->to->closing || self->out->serial != self->serial)
+        return NULL;
+    int32_t res = send_some(self->to, self->out, &iov);
+    if (__builtin_expect(res >= 0, 1))
+        *out_wrote = (size_t)res;
+    else if (res != EIOI_WOULD_BLOCK)
+        return eioi_err_of_errno(-res, "writev");
+    return NULL;
+}
+
+/** What a receive that brought no bytes means. NULL: ask `may_wait` again. */
+static eio_err *nothing_came(struct reader *self, int32_t res) {
+    if (res == 0)
+        return eio_err_const(&eio_err_end_of_file);
+    if (res == -EINTR)
+        return NULL;
+    if (res != EIOI_WOULD_BLOCK)
+        return eioi_err_of_errno(-res, "readv");
+    self->polled->readable = false;
+    return eio_fiber_check();
+}
+
+/** Receives, and sends that. What isn't sent is lent in the end. */
+static inline eio_err *make_round(struct pass *self, struct eioi_passed *passed) {
+    struct reader *reader = &self->reader;
+    struct eioi_buffers *buffers = &reader->loop->buffers;
+    struct eioi_buffer *buffer = eioi_buffer_take(buffers);
+    if (buffer == NULL)
+        return eio_err_const(&eio_err_out_of_memory);
+    const struct iovec iov = eioi_buffer_iovec(buffer);
+    int32_t res = eioi_epoll_receive(reader->polled, reader->fd->fd, &iov, 1);
+    if (__builtin_expect(res <= 0, 0)) {
+        eioi_buffer_give(buffers, buffer);
+        return nothing_came(reader, res);
+    }
+    const eio_slice bytes = eio_slice_of(buffer->bytes, (size_t)res);
+    size_t wrote = 0;
+    eio_err *err = NULL;
+    if (!eioi_splice_is_much(reader->fd, bytes))
+        err = pass_some(self, bytes, &wrote);
+    if (__builtin_expect(wrote == bytes.len, 1)) {
+        eioi_buffer_give(buffers, buffer);
+        return NULL;
+    }
+    eioi_loan_hold(eioi_loan_of(reader->fd, buffers), buffer, bytes.len);
+    passed->loan = bytes;
+    passed->wrote = wrote;
+    return err;
+}
+
+static eio_err *make_rounds(struct pass *self, struct eioi_passed *passed) {
+    passed->another = true;
+    while (passed->loan.len == 0 && may_wait(&self->reader)) {
+        EIO_TRY(wait_for_event(&self->reader));
+        EIO_TRY(make_round(self, passed));
+    }
+    return NULL;
+}
+
+static void end_loan(eio_fd *from, struct eioi_passed *passed) {
+    eioi_loan_end(from, passed->loan.len);
+    passed->loan = eio_slice_of(NULL, 0);
+}
+
+/** Until something ends the rounds. */
+static eio_err *go_round(struct pass *self, struct eioi_passed *passed) {
+    eio_fd *from = self->reader.fd;
+    EIO_TRY(enter(&self->reader));
+    eio_err *err = make_rounds(self, passed);
+    if (from->orphan && passed->loan.len > 0) { // nobody can give it back any more
+        end_loan(from, passed);
+        err = err == NULL ? eioi_err_closed("readv") : err;
+    }
+    leave(&self->reader);
+    return err;
+}
+
+eio_err *eioi_stream_pass(void *backend, eio_fd *from, eio_fd *to, struct eioi_passed *passed) {
+    struct pass self; // large: the rest is set when it is needed
+    struct reader *reader = &self.reader;
+    if (from->fd < 0 || !is_here(to))
+        return NULL;
+    reader->loop = backend;
+    reader->fd = from;
+    reader->polled = eioi_poll_of(reader->loop, from);
+    self.to = to;
+    self.out = eioi_poll_of(reader->loop, to);
+    if (reader->polled == NULL || self.out == NULL)
+        return NULL;
+    reader->serial = reader->polled->serial;
+    self.serial = self.out->serial;
+    bool much = eioi_splice_is_much(from, passed->loan);
+    EIO_TRY(pass_some(&self, passed->loan, &passed->wrote));
+    if (passed->wrote < passed->loan.len)
+        return NULL;
+    end_loan(from, passed);
+    return much || !may_wait(reader) ? NULL : go_round(&self, passed);
+}
