@@ -49,8 +49,14 @@ _Static_assert(POLLIN == EPOLLIN && POLLOUT == EPOLLOUT, "poll's and epoll's bit
 // The table
 
 static struct eioi_polled *new_chunk(void) {
-    struct eioi_polled *chunk = eioi_zalloc(EIOI_POLLED_CHUNK * sizeof *chunk);
-    for (size_t i = 0; chunk != NULL && i < EIOI_POLLED_CHUNK; i++) {
+    struct eioi_polled *chunk;
+    void *block = eioi_zalloc(EIOI_POLLED_CHUNK * sizeof *chunk + _Alignof(struct eioi_polled));
+    if (block == NULL)
+        return NULL;
+    chunk =
+        (struct eioi_polled *)((char *)block + -(uintptr_t)block % _Alignof(struct eioi_polled));
+    chunk->block = block;
+    for (size_t i = 0; i < EIOI_POLLED_CHUNK; i++) {
         eioi_list_init(&chunk[i].readers);
         eioi_list_init(&chunk[i].writers);
         eioi_list_init(&chunk[i].watchers);
@@ -88,7 +94,8 @@ static inline struct eioi_polled *record_of(struct eioi_poll_table *self, int fd
 
 void eioi_poll_table_free(struct eioi_poll_table *self) {
     for (size_t i = 0; i < self->count; i++)
-        eioi_free(self->chunks[i]);
+        if (self->chunks[i] != NULL)
+            eioi_free(self->chunks[i]->block);
     eioi_free(self->chunks);
     *self = (struct eioi_poll_table){0};
 }
@@ -231,6 +238,7 @@ static bool wake_watchers(struct eioi_polled *polled, uint32_t events) {
         eioi_wake(&wait->waiter, NULL);
         any = true;
     }
+    polled->watched = !eioi_list_empty(&polled->watchers);
     return any;
 }
 
@@ -271,7 +279,7 @@ void eioi_poll_dispatch(struct eioi_epoll *self, const struct epoll_event *event
         polled->greedy |= (events & ((READ_EVENTS & ~(uint32_t)EPOLLIN) | ENDED)) != 0;
         in = eioi_poll_serve(&polled->readers);
     }
-    if (!eioi_list_empty(&polled->watchers))
+    if (polled->watched)
         in = out = wake_watchers(polled, events) || in || out;
     if (foreign) {
         uint32_t rest = wanted(polled);
@@ -329,6 +337,7 @@ eio_err *eioi_epoll_await_fd(void *backend, int fd, short events) {
     eioi_waiter_init(&wait.waiter, "a foreign descriptor");
     wait.waiter.what_arg = fd;
     eioi_list_push_tail(&polled->watchers, &wait.waiter.node);
+    polled->watched = true;
     int errnum = watch(self, fd, polled);
     if (errnum == 0)
         return eioi_wait(&wait.waiter, watcher_cancel);

@@ -6,6 +6,7 @@
 // poll.c.
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 
@@ -32,9 +33,10 @@ enum eioi_polled_kind {
 
 /** One descriptor number. */
 struct eioi_polled {
-    struct eioi_list readers;  // struct eioi_poll_wait: operations that wait to read, oldest first
-    struct eioi_list writers;  // the same, to write
-    struct eioi_list watchers; // struct eioi_poll_wait: those who wait for a foreign descriptor
+    // What messages on a connection need: one cache line.
+    _Alignas(64) struct eioi_list readers; // struct eioi_poll_wait: operations that wait to read,
+                                           // oldest first
+    struct eioi_list writers;              // the same, to write
     uint64_t serial;           // the eio_fd that the below is about; 0: a foreign descriptor
     uint32_t generation;       // goes with each event: one with another is of an earlier descriptor
     uint32_t interest;         // what is registered and can be relied on
@@ -47,7 +49,13 @@ struct eioi_polled {
     bool doubtful;   // a "would block" was injected by a test: the kernel must be asked again
     bool no_nowait;  // RWF_NOWAIT doesn't work on it
     bool nonblock;   // a listener that is known to be O_NONBLOCK
+    bool watched;    // somebody is in `watchers`
+    // The rest.
+    struct eioi_list watchers; // struct eioi_poll_wait: those who wait for a foreign descriptor
+    void *block;               // of a chunk's first: what the allocator gave
 };
+
+_Static_assert(offsetof(struct eioi_polled, watchers) == 64, "what messages need is one line");
 
 /** One who waits. In the waiting fiber's frame. */
 struct eioi_poll_wait {

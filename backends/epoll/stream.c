@@ -29,12 +29,12 @@
 
 /** Whoever waits for bytes. In its frame. */
 struct reader {
+    struct eioi_inflight inflight; // first: the rest is what each round needs
+    struct eioi_poll_wait wait;
     struct eioi_epoll *loop;
     eio_fd *fd;
     struct eioi_polled *polled;
     uint64_t serial; // of `fd`
-    struct eioi_poll_wait wait;
-    struct eioi_inflight inflight;
 };
 
 static bool is_here(const eio_fd *fd) {
@@ -105,7 +105,7 @@ static inline eio_err *wait_for_event(struct reader *self) {
     eioi_list_push_tail(&self->polled->readers, &w->node);
     EIO_TRY(eioi_wait(w, reader_cancelled));
     eioi_list_unlink(&w->node);
-    return self->inflight.closed && !self->wait.served ? eioi_err_closed("readv") : NULL;
+    return __builtin_expect(self->wait.served, 1) ? NULL : eioi_err_closed("readv");
 }
 
 /** As wait_for_event and receive. EIOI_WOULD_BLOCK: it doesn't go on here. */
@@ -224,41 +224,43 @@ static eio_err *nothing_came(struct reader *self, int32_t res) {
     return eio_fiber_check();
 }
 
-/** Receives, and sends that. What isn't sent is lent in the end. */
-static inline eio_err *make_round(struct pass *self, struct eioi_passed *passed) {
+/** Receives, and sends that. What isn't sent is lent in the end: false. */
+static inline bool make_round(struct pass *self, struct eioi_passed *passed, eio_err **out_err) {
     struct reader *reader = &self->reader;
     struct eioi_buffers *buffers = &reader->loop->buffers;
     struct eioi_buffer *buffer = eioi_buffer_take(buffers);
-    if (buffer == NULL)
-        return eio_err_const(&eio_err_out_of_memory);
+    if (buffer == NULL) {
+        *out_err = eio_err_const(&eio_err_out_of_memory);
+        return false;
+    }
     const struct iovec iov = eioi_buffer_iovec(buffer);
     int32_t res = eioi_epoll_receive(reader->polled, reader->fd->fd, &iov, 1);
     if (__builtin_expect(res <= 0, 0)) {
         eioi_buffer_give(buffers, buffer);
-        return nothing_came(reader, res);
+        *out_err = nothing_came(reader, res);
+        return *out_err == NULL;
     }
     const eio_slice bytes = eio_slice_of(buffer->bytes, (size_t)res);
     size_t wrote = 0;
-    eio_err *err = NULL;
     if (!eioi_splice_is_much(reader->fd, bytes))
-        err = pass_some(self, bytes, &wrote);
+        *out_err = pass_some(self, bytes, &wrote);
     if (__builtin_expect(wrote == bytes.len, 1)) {
         eioi_buffer_give(buffers, buffer);
-        return NULL;
+        return true;
     }
     eioi_loan_hold(eioi_loan_of(reader->fd, buffers), buffer, bytes.len);
     passed->loan = bytes;
     passed->wrote = wrote;
-    return err;
+    return false;
 }
 
 static eio_err *make_rounds(struct pass *self, struct eioi_passed *passed) {
+    eio_err *err = NULL;
     passed->another = true;
-    while (passed->loan.len == 0 && may_wait(&self->reader)) {
+    do
         EIO_TRY(wait_for_event(&self->reader));
-        EIO_TRY(make_round(self, passed));
-    }
-    return NULL;
+    while (make_round(self, passed, &err) && may_wait(&self->reader));
+    return err;
 }
 
 static void end_loan(eio_fd *from, struct eioi_passed *passed) {
