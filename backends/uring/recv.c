@@ -29,12 +29,14 @@
 //
 // Whoever takes a held buffer without suspending yields after STREAK_MAX times in a row.
 //
-// Who copies waits for his write, and then for the next bytes, with nothing to do in between but to
-// give the loan back. `pass` does that in the write's completion, and makes the fiber, which sleeps
-// on, the engine's reader: it is resumed once for both. Whatever else the write comes to wakes it at
-// once. While the write is under way a cancel, or a close of where it goes, is the operation's; after
-// it, a cancel, or a close of where the bytes come from, is the reader's. What has come to it then is
-// not yet a loan: after a cancel the next reader has it, after a close it is forgotten with the rest.
+// Who copies waits for his write, and then for the next bytes, and then for their write, with nothing
+// to do in between but to give one loan back and to have the next. `pass` does that where the
+// completions are taken: the write's gives the loan back, and makes the fiber, which sleeps on, the
+// engine's reader; the engine's next bytes are lent to it, and their write is started. So a message
+// that is copied resumes nobody. Whatever else a write or the engine comes to wakes the fiber at once.
+// While a write is under way a cancel, or a close of where it goes, is the operation's; after it, a
+// cancel, or a close of where the bytes come from, is the reader's. What wakes it then is not yet a
+// loan: after a cancel the next reader has it, after a close it is forgotten with the rest.
 
 #include "backends/uring/recv.h"
 
@@ -42,6 +44,7 @@
 #include <poll.h>
 #include <string.h>
 
+#include "backends/unix/splice.h"
 #include "backends/uring/run.h"
 #include "backends/uring/state.h"
 #include "eio/fiber.h"
@@ -87,6 +90,7 @@ struct reading {
     uint16_t id;       // the buffer it got, if `res` > 0
     int32_t res;       // the result; NOTHING_YET
     bool waits;        // for the engine
+    bool passes;       // and it's a pass's: bytes needn't wake it
 };
 
 static const struct eioi_fd_engine_ops recv_engine_ops;
@@ -238,6 +242,8 @@ static void came(struct recv *self, int32_t res, uint32_t flags) {
         eioi_pool_give(&self->uring->pool, id);
 }
 
+static bool pass_next(struct reading *reading);
+
 /** The reader gets what there is; `last`: it is told, too, when there is nothing. */
 static void serve_reader(struct recv *self, bool last) {
     struct reading *reader = self->reader;
@@ -246,6 +252,8 @@ static void serve_reader(struct recv *self, bool last) {
     if (self->first != EIOI_POOL_NONE) {
         reader->id = pop(self);
         reader->res = 1;
+        if (reader->passes && pass_next(reader))
+            return;
     } else if (self->end != NOTHING_YET) {
         reader->res = self->end;
         self->end = NOTHING_YET;
@@ -427,7 +435,7 @@ static eio_err *begin(struct reading *self, struct eioi_uring *uring, eio_fd *fd
     self->recv = of_fd(fd);
     self->buf = eio_buf_of(NULL, 0);
     self->res = NOTHING_YET;
-    self->waits = false;
+    self->waits = self->passes = false;
     self->run.poll_events = POLLIN;
     self->run.op.op.state = EIOI_OP_DONE;
     return eioi_run_begin(&self->run, uring, fd, name, EIOI_FD_READS, reading_closed);
@@ -709,7 +717,7 @@ eio_err *eioi_recv_read(struct eioi_uring *uring, struct eioi_io *io, int32_t *o
 
 // Passing on
 
-/** A loan's write, and the wait for the bytes after it; in the frame of the fiber that copies. */
+/** Loans' writes, and the waits for the bytes after them; in the frame of the fiber that copies. */
 struct pass {
     struct reading reading; // of the source; its waiter is what the fiber waits on, all the time
     struct eioi_op send;
@@ -719,6 +727,7 @@ struct pass {
     bool sending; // `send` isn't done
     bool stop;    // it was asked to end, so that nothing is waited for after it
     bool ended;   // the loan was given back
+    bool another; // it isn't the first
 };
 
 static struct pass *pass_of_send(struct eioi_op *op) {
@@ -735,6 +744,29 @@ static void prepare_send(struct eioi_op *op, struct io_uring_sqe *sqe) {
                        MSG_NOSIGNAL | MSG_WAITALL);
 }
 
+static void start_send(struct pass *self);
+
+/** Bytes have come while the fiber sleeps: they are lent, and on their way. False: it must see to it. */
+static bool pass_next(struct reading *reading) {
+    struct pass *self = pass_of_reading(reading);
+    struct recv *recv = reading->recv;
+    const eio_fd *to = self->to;
+    const eio_slice bytes = eioi_pool_bytes(&recv->uring->pool, reading->id);
+    if (to->closing || to->writing || eioi_splice_is_much(recv->fd, bytes))
+        return false;
+    EIO_ASSERT(recv->lent == EIOI_POOL_NONE, "one loan at a time");
+    recv->reader = NULL;
+    recv->lent = reading->id;
+    reading->res = NOTHING_YET;
+    reading->waits = false;
+    self->loan = bytes;
+    self->ended = false;
+    self->another = true;
+    eio_err_drop(eioi_fd_enter(self->to, "writev", &self->inflight)); // it isn't closed
+    start_send(self);
+    return true;
+}
+
 /** The loan was written: the fiber goes on sleeping, until there is something to read. */
 static bool wait_on(struct pass *self) {
     struct reading *reading = &self->reading;
@@ -748,6 +780,8 @@ static bool wait_on(struct pass *self) {
     recv->reader = reading;
     recv->streak = 0;
     reading->waits = true;
+    reading->run.op.waiter.what = "bytes to come";
+    reading->run.op.waiter.what_arg = reading->run.fd->fd;
     return true;
 }
 
@@ -760,6 +794,17 @@ static void send_done(struct eioi_op *op) {
 }
 
 static const struct eioi_op_owner send_owner = {.done = send_done};
+
+/** The loan, to where it goes, which was entered. */
+static void start_send(struct pass *self) {
+    struct eioi_waiter *w = &self->reading.run.op.waiter;
+    const struct eioi_op_spec spec = {
+        .prepare = prepare_send, .what = "writev", .fault = "cqe_write", .fd = self->to->fd};
+    self->sending = true;
+    w->what = spec.what;
+    w->what_arg = spec.fd;
+    eioi_op_start(&self->send, self->reading.run.uring, &send_owner, &spec);
+}
 
 static void stop_send(struct pass *self) {
     self->stop = true;
@@ -809,20 +854,17 @@ static void keep_what_came(struct reading *self) {
 
 eio_err *eioi_recv_pass(void *backend, eio_fd *from, eio_fd *to, struct eioi_passed *passed) {
     struct pass self = {.to = to, .loan = passed->loan};
-    const struct eioi_op_spec spec = {
-        .prepare = prepare_send, .what = "writev", .fault = "cqe_write", .fd = to->fd};
     struct eioi_waiter *w = &self.reading.run.op.waiter;
     EIO_TRY(eio_fiber_check());
     EIO_TRY(begin_pass(&self, backend, from));
-    self.sending = true;
-    eioi_waiter_init(w, spec.what);
-    w->what_arg = to->fd;
-    eioi_op_start(&self.send, backend, &send_owner, &spec);
+    self.reading.passes = true;
+    eioi_waiter_init(w, "writev");
+    start_send(&self);
     eio_err *err = eioi_wait(w, cancel_pass);
     EIO_ASSERT(!self.sending, "a write is over when the kernel is");
     self.reading.waits = false;
     keep_what_came(&self.reading);
-    passed->wrote = self.send.res > 0 ? (size_t)self.send.res : 0;
+    const int32_t res = self.send.res;
     // Nothing is left to be done with what was closed: it may be gone.
     if (err == NULL && !self.ended && self.inflight.closed)
         err = eioi_err_closed("writev");
@@ -830,14 +872,16 @@ eio_err *eioi_recv_pass(void *backend, eio_fd *from, eio_fd *to, struct eioi_pas
         eioi_recv_release(backend, from, self.loan.len);
         self.ended = true;
     }
-    if (self.ended)
-        passed->loan = eio_slice_of(NULL, 0);
     if (err == NULL && from->orphan)
         err = eioi_err_closed("readv");
+    *passed = (struct eioi_passed){.another = self.another};
+    if (!self.ended) {
+        passed->loan = self.loan;
+        passed->wrote = res > 0 ? (size_t)res : 0;
+    }
     eioi_run_end(&self.reading.run);
     // Those three say nothing of the connection: the caller's next write will.
-    if (err == NULL && self.send.res < 0 && self.send.res != -EINTR && self.send.res != -EAGAIN &&
-        self.send.res != -ECANCELED)
-        err = eioi_err_of_errno(-self.send.res, "writev");
+    if (err == NULL && res < 0 && res != -EINTR && res != -EAGAIN && res != -ECANCELED)
+        err = eioi_err_of_errno(-res, "writev");
     return err;
 }
