@@ -228,6 +228,18 @@ bool eioi_poll_serve(struct eioi_list *line) {
     return true;
 }
 
+/** An event has come for those in `line`. */
+static inline bool take_event(struct eioi_list *line) {
+    if (eioi_list_empty(line))
+        return false;
+    struct eioi_poll_wait *first =
+        EIOI_CONTAINER_OF(line->next, struct eioi_poll_wait, waiter.node);
+    if (first->event == NULL || first->served)
+        return eioi_poll_serve(line);
+    first->event(first);
+    return true;
+}
+
 static bool wake_watchers(struct eioi_polled *polled, uint32_t events) {
     bool any = false;
     EIOI_LIST_EACH (it, &polled->watchers) {
@@ -272,12 +284,12 @@ void eioi_poll_dispatch(struct eioi_epoll *self, const struct epoll_event *event
     bool out = false;
     if (events & (EPOLLOUT | ENDED)) {
         polled->writable = true;
-        out = eioi_poll_serve(&polled->writers);
+        out = take_event(&polled->writers);
     }
     if (events & (READ_EVENTS | ENDED)) {
         polled->readable = true;
         polled->greedy |= (events & ((READ_EVENTS & ~(uint32_t)EPOLLIN) | ENDED)) != 0;
-        in = eioi_poll_serve(&polled->readers);
+        in = take_event(&polled->readers);
     }
     if (polled->watched)
         in = out = wake_watchers(polled, events) || in || out;

@@ -62,6 +62,12 @@ struct eioi_poll_wait {
     struct eioi_waiter waiter; // its node is in one of the lists above
     uint32_t events;           // watchers: EPOLLIN, EPOLLOUT or both
     bool served;               // operations: it is this one's turn; nobody overtakes it
+    /**
+     * Operations: called by the loop when an event has come for the first of a line, instead of
+     * giving it its turn. It deals with that and waits on, or takes itself out of the line and wakes
+     * its fiber, `served`. NULL: it's given its turn.
+     */
+    void (*event)(struct eioi_poll_wait *self);
 };
 
 /** A loop's descriptors, by number. */

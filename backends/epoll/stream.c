@@ -11,11 +11,12 @@
 // closed, another domain's, or used by two at once is left to them, too, for the message. No share
 // is taken by a call that doesn't wait; one that does enters the descriptor, as everywhere.
 //
-// A copy goes round here, with the source entered once for all rounds: it stays so while bytes are
-// sent, which doesn't wait, so nobody can tell. The sink isn't entered: it may be closed meanwhile,
-// and is asked anew in each round. A round ends the copy here when its send doesn't take all, when
-// much has come at once, or when no event will say that there is more; the caller goes on with the
-// loan as it stands.
+// A copy goes round in the loop: when an event has come, its bytes are received and sent there, and
+// its fiber sleeps on. So a message that is copied resumes nobody. The source is entered meanwhile,
+// as by any read that waits; the sink isn't: it may be closed, and is asked anew each time. The fiber
+// is woken, and the caller goes on with the loan as it stands, when a send doesn't take all, when
+// much has come at once, when no event will say that there is more, and by an error. Nobody looks
+// then whether the fiber is cancelled: one that is doesn't wait any more.
 
 #include "backends/epoll/stream.h"
 
@@ -78,10 +79,15 @@ static void reader_closed(struct eioi_inflight *inflight) {
 }
 
 /** Whether an event will say that there is more, and no system call is worth while before it. */
-static inline bool may_wait(const struct reader *self) {
+static inline bool is_quiet(const struct reader *self) {
     const struct eioi_polled *polled = self->polled;
-    return !self->fd->closing && !polled->readable && eioi_list_empty(&polled->readers) &&
-           polled->serial == self->serial && eioi_poll_is_armed(polled, EPOLLIN);
+    return !self->fd->closing && !polled->readable && polled->serial == self->serial &&
+           eioi_poll_is_armed(polled, EPOLLIN);
+}
+
+/** And nobody is before it. */
+static inline bool may_wait(const struct reader *self) {
+    return is_quiet(self) && eioi_list_empty(&self->polled->readers);
 }
 
 static inline eio_err *enter(struct reader *self) {
@@ -97,11 +103,12 @@ static inline void leave(struct reader *self) {
     eioi_fd_leave(self->fd, &self->inflight);
 }
 
-static inline eio_err *wait_for_event(struct reader *self) {
+static inline eio_err *wait_for_event(struct reader *self, void (*event)(struct eioi_poll_wait *)) {
     struct eioi_waiter *w = &self->wait.waiter;
     eioi_waiter_init(w, "readv");
     w->what_arg = self->fd->fd;
     self->wait.served = false;
+    self->wait.event = event;
     eioi_list_push_tail(&self->polled->readers, &w->node);
     EIO_TRY(eioi_wait(w, reader_cancelled));
     eioi_list_unlink(&w->node);
@@ -113,7 +120,7 @@ static eio_err *receive_when_there(struct reader *self, const struct eioi_io *io
                                    struct eioi_loan *loan, int32_t *out_res) {
     int32_t res = EIOI_WOULD_BLOCK;
     do {
-        EIO_TRY(wait_for_event(self));
+        EIO_TRY(wait_for_event(self, /* event= */ NULL));
         res = receive(self->loop, self->polled, io, loan);
         if (__builtin_expect(res == EIOI_WOULD_BLOCK, 0)) {
             self->polled->readable = false;
@@ -195,13 +202,14 @@ struct pass {
     const eio_fd *to;
     struct eioi_polled *out; // what is known of it
     uint64_t serial;         // of `to`
+    struct eioi_passed *passed;
+    eio_err *err; // what ended it; NULL: nothing that is an error
 };
 
 /** Sends; 0 is written when that isn't for here. */
 static inline eio_err *pass_some(struct pass *self, eio_slice bytes, size_t *out_wrote) {
     const struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes.base, .iov_len = bytes.len};
     *out_wrote = 0;
-    EIO_TRY(eio_fiber_check());
     if (self->to->closing || self->out->serial != self->serial)
         return NULL;
     int32_t res = send_some(self->to, self->out, &iov);
@@ -212,55 +220,52 @@ static inline eio_err *pass_some(struct pass *self, eio_slice bytes, size_t *out
     return NULL;
 }
 
-/** What a receive that brought no bytes means. NULL: ask `may_wait` again. */
+/** What a receive that brought no bytes means. NULL: nothing. */
 static eio_err *nothing_came(struct reader *self, int32_t res) {
     if (res == 0)
         return eio_err_const(&eio_err_end_of_file);
-    if (res == -EINTR)
-        return NULL;
-    if (res != EIOI_WOULD_BLOCK)
-        return eioi_err_of_errno(-res, "readv");
-    self->polled->readable = false;
-    return eio_fiber_check();
+    if (res == EIOI_WOULD_BLOCK)
+        self->polled->readable = false;
+    return is_result(res) ? eioi_err_of_errno(-res, "readv") : NULL;
 }
 
-/** Receives, and sends that. What isn't sent is lent in the end: false. */
-static inline bool make_round(struct pass *self, struct eioi_passed *passed, eio_err **out_err) {
+/** Receives, and sends that. False: what wasn't sent is lent, or `err` says why nothing was. */
+static inline bool make_round(struct pass *self) {
     struct reader *reader = &self->reader;
     struct eioi_buffers *buffers = &reader->loop->buffers;
     struct eioi_buffer *buffer = eioi_buffer_take(buffers);
     if (buffer == NULL) {
-        *out_err = eio_err_const(&eio_err_out_of_memory);
+        self->err = eio_err_const(&eio_err_out_of_memory);
         return false;
     }
     const struct iovec iov = eioi_buffer_iovec(buffer);
     int32_t res = eioi_epoll_receive(reader->polled, reader->fd->fd, &iov, 1);
     if (__builtin_expect(res <= 0, 0)) {
         eioi_buffer_give(buffers, buffer);
-        *out_err = nothing_came(reader, res);
-        return *out_err == NULL;
+        self->err = nothing_came(reader, res);
+        return self->err == NULL;
     }
     const eio_slice bytes = eio_slice_of(buffer->bytes, (size_t)res);
     size_t wrote = 0;
     if (!eioi_splice_is_much(reader->fd, bytes))
-        *out_err = pass_some(self, bytes, &wrote);
+        self->err = pass_some(self, bytes, &wrote);
     if (__builtin_expect(wrote == bytes.len, 1)) {
         eioi_buffer_give(buffers, buffer);
         return true;
     }
     eioi_loan_hold(eioi_loan_of(reader->fd, buffers), buffer, bytes.len);
-    passed->loan = bytes;
-    passed->wrote = wrote;
+    *self->passed = (struct eioi_passed){.loan = bytes, .wrote = wrote, .another = true};
     return false;
 }
 
-static eio_err *make_rounds(struct pass *self, struct eioi_passed *passed) {
-    eio_err *err = NULL;
-    passed->another = true;
-    do
-        EIO_TRY(wait_for_event(&self->reader));
-    while (make_round(self, passed, &err) && may_wait(&self->reader));
-    return err;
+/** `eioi_poll_wait.event`. */
+static void pass_event(struct eioi_poll_wait *wait) {
+    struct pass *self = EIOI_CONTAINER_OF(wait, struct pass, reader.wait);
+    if (__builtin_expect(make_round(self) && is_quiet(&self->reader), 1))
+        return;
+    wait->served = true;
+    eioi_list_unlink(&wait->waiter.node);
+    eioi_wake(&wait->waiter, NULL);
 }
 
 static void end_loan(eio_fd *from, struct eioi_passed *passed) {
@@ -269,10 +274,15 @@ static void end_loan(eio_fd *from, struct eioi_passed *passed) {
 }
 
 /** Until something ends the rounds. */
-static eio_err *go_round(struct pass *self, struct eioi_passed *passed) {
+static eio_err *go_round(struct pass *self) {
     eio_fd *from = self->reader.fd;
+    struct eioi_passed *passed = self->passed;
+    passed->another = true;
+    self->err = NULL;
     EIO_TRY(enter(&self->reader));
-    eio_err *err = make_rounds(self, passed);
+    eio_err *err = wait_for_event(&self->reader, pass_event);
+    if (err == NULL)
+        err = self->err;
     if (from->orphan && passed->loan.len > 0) { // nobody can give it back any more
         end_loan(from, passed);
         err = err == NULL ? eioi_err_closed("readv") : err;
@@ -286,6 +296,7 @@ eio_err *eioi_stream_pass(void *backend, eio_fd *from, eio_fd *to, struct eioi_p
     struct reader *reader = &self.reader;
     if (from->fd < 0 || !is_here(to))
         return NULL;
+    EIO_TRY(eio_fiber_check());
     reader->loop = backend;
     reader->fd = from;
     reader->polled = eioi_poll_of(reader->loop, from);
@@ -295,10 +306,11 @@ eio_err *eioi_stream_pass(void *backend, eio_fd *from, eio_fd *to, struct eioi_p
         return NULL;
     reader->serial = reader->polled->serial;
     self.serial = self.out->serial;
+    self.passed = passed;
     bool much = eioi_splice_is_much(from, passed->loan);
     EIO_TRY(pass_some(&self, passed->loan, &passed->wrote));
     if (passed->wrote < passed->loan.len)
         return NULL;
     end_loan(from, passed);
-    return much || !may_wait(reader) ? NULL : go_round(&self, passed);
+    return much || !may_wait(reader) ? NULL : go_round(&self);
 }
