@@ -169,7 +169,7 @@ def main():
     write_json(path, described, results)
     # Charts are drawn in any case, so that the shortest form sees whether they can be.
     charts_folder = arguments.write_docs or os.path.join(peers.cache_folder(), "last")
-    for trouble in docs.write(charts_folder, described, COMMAND + " ".join(written(arguments)), results):
+    for trouble in docs.write(charts_folder, described, COMMAND + " ".join(written(arguments)), results, bool(arguments.rows)):
         print("note       " + trouble)
     print("charts     %s" % charts_folder)
     print("figures    %s" % path)
