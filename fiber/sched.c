@@ -4,7 +4,7 @@
 // A fiber that suspends looks for the next ready one itself and switches straight to it; there is
 // no scheduler stack in between. When none is ready it runs the loop on its own stack: messages
 // from other domains, due timers, the backend's poll, until some fiber (perhaps itself) is ready.
-// The loop runs no user code: it only marks waits as done.
+// The loop runs no user code: it marks waits as done, and a backend sends a copy's messages on.
 //
 // Order (the transcripts depend on it): wakes go to the tail of the run queue, in the order in
 // which they happen; a fork puts the parent at its head. With fibers ready the backend and the

@@ -3,8 +3,8 @@
 // Theory. A loan's bytes are in a buffer of the loop. It is taken just before a receive is tried and
 // given back at once when that would block, so that those who wait hold none; and the one that was
 // given back last is taken first, so that it is still in the processor's cache. So those who copy use
-// one after the other the same buffer. Of those who write what was lent to them, all that have an
-// event hold one for a turn, since a write is followed by one; so many are kept. A buffer is larger
+// one after the other the same buffer. Of those who lend and write, all that have an event hold one
+// for a turn, since a write is followed by one; so many are kept. A buffer is larger
 // than most of what comes at once: a receive that fills less of it has emptied a TCP socket, and no
 // second one has to find that out.
 //
@@ -74,6 +74,14 @@ void eioi_loan_end(eio_fd *fd, size_t used) {
     self->start += (uint32_t)used;
     if (self->start == self->end || self->closed)
         give(self);
+}
+
+eio_err *eioi_loan_orphaned(eio_fd *fd, const struct eioi_loan *loan, int32_t res) {
+    if (__builtin_expect(loan == NULL || !fd->orphan, 1))
+        return NULL;
+    if (res > 0)
+        eioi_loan_end(fd, (size_t)res);
+    return eioi_err_closed("readv");
 }
 
 bool eioi_loan_has_rest(const eio_fd *fd) {

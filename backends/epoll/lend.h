@@ -53,6 +53,11 @@ eio_slice eioi_loan_begin(struct eioi_loan *self);
 void eioi_loan_end(eio_fd *fd, size_t used);
 /** `len` bytes (at least 1) were received into a buffer, and are lent. */
 void eioi_loan_hold(struct eioi_loan *self, struct eioi_buffer *buffer, size_t len);
+/**
+ * At the end of a read of `fd` (with `loan`: to lend) that came to `res`, while it has its share yet:
+ * eio_err_closed when the flow was freed meanwhile, with which the loan goes.
+ */
+EIO_MUST_USE eio_err *eioi_loan_orphaned(eio_fd *fd, const struct eioi_loan *loan, int32_t res);
 /** A buffer to receive into; NULL: out of memory. */
 struct eioi_buffer *eioi_buffer_take(struct eioi_buffers *buffers);
 /** To receive into it. */

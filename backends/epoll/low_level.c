@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: ISC
 
-// Theory. An operation makes its system call in its own fiber:
+// Theory. An operation makes its system call in its own fiber (but for copies of connections, whose
+// rounds are made in the loop, and have, as the ordinary reads and writes of connections, a short way
+// in stream.c):
 //
 // - Nobody stands in line, and the descriptor may be ready: the call is tried at once. If it has a
 //   result the fiber goes to the tail of the run queue (unless a suspension follows anyway) and
@@ -194,6 +196,8 @@ static eio_err *wait_for_result(struct call *call, int32_t res, int32_t *out_res
         return eioi_err_closed(io->name);
     }
     eio_err *err = wait_in_line(&op, res, out_res);
+    if (err == NULL)
+        err = eioi_loan_orphaned(io->fd, call->loan, *out_res);
     if (*flag_of(call))
         (void)eioi_poll_serve(op.line);
     eioi_fd_leave(io->fd, &op.inflight);
@@ -235,8 +239,9 @@ static eio_err *perform_with(struct eioi_epoll *loop, struct eioi_io *io, struct
     if (!io->turn_follows)
         eioi_poll_take_turn();
     *out_res = res;
+    eio_err *err = eioi_loan_orphaned(fd, loan, res);
     eioi_fd_end(fd, io->role);
-    return NULL;
+    return err;
 }
 
 static eio_err *perform(void *backend, struct eioi_io *io, int32_t *out_res) {

@@ -23,7 +23,8 @@
 // taken back before a descriptor is handed over: whoever gets it may keep it open for ever, and this
 // loop would be woken by what is no business of its own.
 //
-// Lines. Operations are served first in, first out: the first of a line is woken by an event, stays
+// Lines. Operations are served first in, first out: the first of a line is woken by an event (or
+// deals with it in the loop, by `event`), stays
 // first until it has got what it waits for, and passes the turn on if there may be more. Whoever
 // comes while a line exists joins it. Invariant: the first of a line has its turn, or the flag is
 // false. Watchers take nothing away: all are woken.
@@ -53,8 +54,7 @@ static struct eioi_polled *new_chunk(void) {
     void *block = eioi_zalloc(EIOI_POLLED_CHUNK * sizeof *chunk + _Alignof(struct eioi_polled));
     if (block == NULL)
         return NULL;
-    chunk =
-        (struct eioi_polled *)((char *)block + -(uintptr_t)block % _Alignof(struct eioi_polled));
+    chunk = (void *)((char *)block + -(uintptr_t)block % _Alignof(struct eioi_polled));
     chunk->block = block;
     for (size_t i = 0; i < EIOI_POLLED_CHUNK; i++) {
         eioi_list_init(&chunk[i].readers);

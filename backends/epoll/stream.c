@@ -8,12 +8,12 @@
 // kernel's own work, which leave nothing of either in the processor's caches.
 //
 // Whatever else comes is not for here, and goes the way of all operations. A descriptor that is
-// closed, another domain's, or used by two at once is left to them, too, for the message. No share
-// is taken by a call that doesn't wait; one that does enters the descriptor, as everywhere.
+// closed, another domain's, or used by two at once is left to them, too, for the message.
 //
 // A copy goes round in the loop: when an event has come, its bytes are received and sent there, and
 // its fiber sleeps on. So a message that is copied resumes nobody. The source is entered meanwhile,
-// as by any read that waits; the sink isn't: it may be closed, and is asked anew each time. The fiber
+// as by any read that waits; the sink isn't: it may be closed (not freed: flow.h), and is asked anew
+// each time. The fiber
 // is woken, and the caller goes on with the loan as it stands, when a send doesn't take all, when
 // much has come at once, when no event will say that there is more, and by an error. Nobody looks
 // then whether the fiber is cancelled: one that is doesn't wait any more.
@@ -136,6 +136,25 @@ static inline bool is_result(int32_t res) {
     return res != EIOI_WOULD_BLOCK && res != -EINTR;
 }
 
+/** By a try that finds something, which takes a turn. False: there is nothing, or it isn't for here. */
+static bool read_at_once(struct eioi_epoll *loop, struct eioi_polled *polled,
+                         const struct eioi_io *io, struct eioi_loan *loan, int32_t *out_res,
+                         eio_err **out_err) {
+    *out_err = eioi_fd_begin(io->fd, io->name, io->role);
+    if (*out_err != NULL)
+        return true;
+    *out_res = receive(loop, polled, io, loan);
+    bool done = is_result(*out_res);
+    if (*out_res == EIOI_WOULD_BLOCK)
+        polled->readable = false;
+    if (done) {
+        eioi_poll_take_turn();
+        *out_err = eioi_loan_orphaned(io->fd, loan, *out_res);
+    }
+    eioi_fd_end(io->fd, io->role);
+    return done;
+}
+
 bool eioi_stream_read(struct eioi_epoll *loop, const struct eioi_io *io, struct eioi_loan *loan,
                       int32_t *out_res, eio_err **out_err) {
     struct reader self; // large: the rest is set when it is needed
@@ -145,15 +164,8 @@ bool eioi_stream_read(struct eioi_epoll *loop, const struct eioi_io *io, struct 
     self.polled = eioi_poll_of(loop, fd);
     if (self.polled == NULL || !eioi_list_empty(&self.polled->readers))
         return false;
-    if (self.polled->readable) {
-        int32_t res = receive(loop, self.polled, io, loan);
-        if (is_result(res)) {
-            *out_res = res;
-            eioi_poll_take_turn();
-            return true;
-        }
-        self.polled->readable = res != EIOI_WOULD_BLOCK;
-    }
+    if (self.polled->readable && read_at_once(loop, self.polled, io, loan, out_res, out_err))
+        return true;
     self.loop = loop;
     self.fd = fd;
     self.serial = self.polled->serial;
@@ -163,6 +175,10 @@ bool eioi_stream_read(struct eioi_epoll *loop, const struct eioi_io *io, struct 
     if (*out_err != NULL)
         return true;
     *out_err = receive_when_there(&self, io, loan, out_res);
+    if (*out_err == NULL && is_result(*out_res))
+        *out_err = eioi_loan_orphaned(fd, loan, *out_res);
+    else if (*out_err == NULL && fd->closing) // there may be nothing left to go on with
+        *out_err = eioi_err_closed("readv");
     leave(&self);
     return *out_err != NULL || is_result(*out_res);
 }
@@ -190,8 +206,13 @@ bool eioi_stream_write(struct eioi_epoll *loop, const struct eioi_io *io, int32_
     *out_res = send_some(fd, polled, io->rw.iov);
     if (*out_res == EIOI_WOULD_BLOCK)
         return false;
-    if (!io->turn_follows)
-        eioi_poll_take_turn();
+    if (io->turn_follows)
+        return true;
+    // It is under way until its turn is over.
+    eio_err *err = eioi_fd_begin(fd, io->name, io->role);
+    EIO_ASSERT(err == NULL, "it was open a moment ago");
+    eioi_poll_take_turn();
+    eioi_fd_end(fd, io->role);
     return true;
 }
 
@@ -283,8 +304,9 @@ static eio_err *go_round(struct pass *self) {
     eio_err *err = wait_for_event(&self->reader, pass_event);
     if (err == NULL)
         err = self->err;
-    if (from->orphan && passed->loan.len > 0) { // nobody can give it back any more
-        end_loan(from, passed);
+    if (from->orphan) { // nobody can go on with it any more
+        if (passed->loan.len > 0)
+            end_loan(from, passed);
         err = err == NULL ? eioi_err_closed("readv") : err;
     }
     leave(&self->reader);
@@ -312,5 +334,6 @@ eio_err *eioi_stream_pass(void *backend, eio_fd *from, eio_fd *to, struct eioi_p
     if (passed->wrote < passed->loan.len)
         return NULL;
     end_loan(from, passed);
-    return much || !may_wait(reader) ? NULL : go_round(&self);
+    bool over = much || eioi_loan_has_rest(from) || !may_wait(reader);
+    return over ? NULL : go_round(&self);
 }

@@ -95,10 +95,9 @@ struct eioi_io_ops {
     void (*release)(void *backend, eio_fd *fd, size_t used);
     /**
      * Writes to the socket `to` what `from` has lent, and ends the loan when all of it was written.
-     * Then it suspends on until `from` has something again (a fiber that copies is resumed once for
-     * both), and may pass that on, too, and so on; a loan that is much (`eioi_splice_is_much`) is
-     * the last. The caller goes on with what is lent in the end; after an error, too, it is to give
-     * that back. NULL: not provided. Errors: as perform; the read's and the write's own;
+     * Then it may suspend until `from` has something again, and pass that on, too, without the
+     * fiber's being resumed, and so on; a loan that is much (`eioi_splice_is_much`) is the last. The
+     * caller goes on with what is lent in the end; after an error, too, it is to give that back. NULL: not provided. Errors: as perform; the read's and the write's own;
      * End_of_file, of `from`.
      */
     eio_err *(*pass)(void *backend, eio_fd *from, eio_fd *to, struct eioi_passed *passed);

@@ -104,19 +104,21 @@ static eio_err *unix_single_write(eio_sink *sink, const eio_slice *slices, size_
 }
 
 /**
- * Writes what is lent, and ends the loan. No turn is taken for it: the caller waits for the next
- * loan then, and those who write meanwhile find the same memory still in the cache.
+ * Writes what is lent, unless there is an error already, and ends the loan; what was not written
+ * stays for the next reader. No turn is taken for it: the caller waits for the next loan then, and
+ * those who write meanwhile find the same memory still in the cache.
  */
-static eio_err *write_loan(eio_fd *from, eio_fd *to, const struct eioi_passed *passed) {
+static eio_err *write_loan(eio_fd *from, eio_fd *to, const struct eioi_passed *passed,
+                           eio_err *err) {
     const struct eioi_io_ops *ops = eioi_backend_ops_current()->io_ops;
-    eio_err *err = NULL;
-    for (size_t wrote = passed->wrote; err == NULL && wrote < passed->loan.len;) {
+    size_t wrote = passed->wrote;
+    while (err == NULL && wrote < passed->loan.len) {
         const eio_slice rest = eio_slice_drop(passed->loan, wrote);
         size_t n = 0;
         err = write_some(to, &rest, 1, /* turn_follows= */ true, &n);
         wrote += n;
     }
-    ops->release(eioi_backend(), from, passed->loan.len);
+    ops->release(eioi_backend(), from, wrote);
     return err;
 }
 
@@ -132,10 +134,7 @@ static eio_err *pass_loan(eio_fd *from, eio_fd *to, struct eioi_passed *passed) 
         return err;
     if (err == NULL && passed->another && passed->wrote == 0)
         return NULL;
-    if (err == NULL)
-        err = write_loan(from, to, passed);
-    else
-        ops->release(eioi_backend(), from, passed->loan.len);
+    err = write_loan(from, to, passed, err);
     passed->loan = eio_slice_of(NULL, 0);
     return err;
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <string>
 
@@ -81,8 +82,8 @@ TEST_P(CopyTest, WhatIsCopiedIsWhatWasSentWhateverTheSizes) {
     EXPECT_OK(WhileCopying(
         [&](eio_cancel *) -> eio_err * {
             // Little, some buffers full, so much in a row that it is spliced, and little again.
-            for (size_t len :
-                 {1, 64, 16383, 16384, 16385, 20479, 20480, 20481, 60000, 4 << 20, 5, 6})
+            for (size_t len : {1u, 64u, 16383u, 16384u, 16385u, 20479u, 20480u, 20481u, 60000u,
+                               4u << 20, 5u, 6u})
                 for (int times = 0; times < 3; times++) {
                     std::string got;
                     const std::string text = Pattern(len);
@@ -317,6 +318,203 @@ TEST_P(CopyTest, TwoCopiesOneEachWayDoNotDisturbEachOther) {
                             [&] { return exchange(d, a, 'y'); });
             });
     }));
+}
+
+// Moments between what the loop has done and the resumption of the fiber that it is for.
+
+/// The loop is gone through, and whoever calls this is the next to go on.
+eio_err *GoThroughLoop() {
+    eioi_sched_poll_soon();
+    return eio_fiber_yield();
+}
+
+TEST_P(CopyTest, FreedAfterItsLastBytesAndBeforeItGoesOn) {
+    Line line;
+    eio_err *err = WhileCopying(
+        [&](eio_cancel *) -> eio_err * {
+            EXPECT_EQ(WriteRaw(eio_fd_of_flow(&line.in->flow), "bytes"), 5);
+            EXPECT_EQ(shutdown(NumberOf(eio_fd_of_flow(&line.in->flow)), SHUT_WR), 0);
+            EIO_TRY(GoThroughLoop());
+            eio_flow_free(&line.source->flow);
+            return nullptr;
+        },
+        &line);
+    EXPECT_ERR(err, &eio_err_closed);
+}
+
+/// Reads from a connection, three bytes one by one, so that what it is is known; then once
+/// more, while `f(flow)` goes on in its company, with five bytes there and their event taken.
+template <class Read, class F> eio_err *WhileReading(const char *backend, Read &&read, F &&f) {
+    return EvalOn(backend, [&](eio_switch *sw, const eio_env *env) -> eio_err * {
+        eio_stream_socket *a, *b;
+        EIO_TRY(TcpPair(sw, env, &a, &b));
+        for (int i = 0; i < 3; i++) {
+            EIO_TRY(eio_flow_copy_string("x", &a->flow.sink));
+            EIO_TRY(read(&b->flow.source));
+        }
+        return Both([&] { return read(&b->flow.source); },
+                    [&]() -> eio_err * {
+                        EXPECT_EQ(WriteRaw(eio_fd_of_flow(&a->flow), "bytes"), 5);
+                        EIO_TRY(GoThroughLoop());
+                        f(&b->flow);
+                        return nullptr;
+                    });
+    });
+}
+
+eio_err *ReadOnce(eio_source *source) {
+    uint8_t space[100];
+    size_t got;
+    return eio_source_single_read(source, eio_buf_of(space, sizeof space), &got);
+}
+
+TEST_P(CopyTest, AReadWhoseBytesHaveGoneWithItsFlowSaysThatItIsClosed) {
+    bool empty = false;
+    Faults faults([&](const std::string &name) { return empty && name == "recv" ? EAGAIN : 0; });
+    eio_err *err = WhileReading(GetParam(), ReadOnce, [&](eio_flow *flow) {
+        empty = true; // epoll asks only now
+        eio_flow_free(flow);
+    });
+    if (std::string(GetParam()) == "epoll")
+        EXPECT_ERR(err, &eio_err_closed);
+    else
+        EXPECT_OK(err); // it had them
+}
+
+TEST_P(CopyTest, ALoanOfAFlowThatWasFreedIsNone) {
+    auto lend = [](eio_source *source) -> eio_err * {
+        eio_slice loan;
+        EIO_TRY(eio_source_lend(source, &loan));
+        eio_source_release(source, loan.len);
+        return nullptr;
+    };
+    EXPECT_ERR(WhileReading(GetParam(), lend, [](eio_flow *flow) { eio_flow_free(flow); }),
+               &eio_err_closed);
+}
+
+// Of what has come only a part is lent.
+size_t LendHalf(void *, const char *name, size_t len) {
+    return std::string(name) == "short_read" && len < 1000 ? (len + 1) / 2 : len;
+}
+
+TEST_P(CopyTest, WhatALoanHasLeftComesBeforeWhatIsToCome) {
+    Line line;
+    auto fails = [](void *, const char *) { return 0; };
+    const struct eioi_fault_hook hook = {fails, nullptr, LendHalf};
+    EXPECT_OK(EvalReal([&](eio_switch *sw, const eio_env *env) -> eio_err * {
+        EIO_TRY(line.Open(sw, env));
+        return First([&] { return line.Copy(); },
+                     [&]() -> eio_err * {
+                         eioi_fault_hook = &hook;
+                         EIO_TRY(line.Warm());
+                         for (int i = 0; i < 5; i++)
+                             EIO_TRY(line.Exchange("twelve bytes " + std::to_string(i)));
+                         return nullptr;
+                     });
+    }));
+    eioi_fault_hook = nullptr;
+}
+
+TEST_P(CopyTest, CancelledAtAnyMomentNothingIsLost) {
+    for (size_t bytes : {5u, 18000u})
+        for (int turns = 0; turns < 6; turns++)
+            EXPECT_OK(EvalReal([&](eio_switch *sw, const eio_env *env) -> eio_err * {
+                Line line;
+                EIO_TRY(line.Open(sw, env));
+                EXPECT_ERR(CancelSub([&](eio_cancel *cc) {
+                               return Both([&] { return line.Copy(); },
+                                           [&]() -> eio_err * {
+                                               EIO_TRY(line.Warm());
+                                               const std::string text = Pattern(bytes);
+                                               EXPECT_EQ(
+                                                   WriteRaw(eio_fd_of_flow(&line.in->flow), text),
+                                                   static_cast<ssize_t>(bytes));
+                                               for (int i = 0; i < turns; i++)
+                                                   EIO_TRY(GoThroughLoop());
+                                               eio_cancel_cancel(cc, eio_err_failure("x"));
+                                               return nullptr;
+                                           });
+                           }),
+                           &eio_err_cancelled);
+                // Sent on, or still to be read.
+                std::string got;
+                EIO_TRY(eio_flow_shutdown(&line.in->flow, EIO_SHUTDOWN_SEND));
+                EIO_TRY(Both(
+                    [&]() -> eio_err * {
+                        EIO_TRY(line.Copy());
+                        return eio_flow_shutdown(&line.sink->flow, EIO_SHUTDOWN_SEND);
+                    },
+                    [&] { return line.Read(bytes, &got); }));
+                EXPECT_TRUE(got == Pattern(bytes)) << bytes << " after " << turns;
+                return nullptr;
+            }));
+}
+
+TEST_P(CopyTest, ADescriptorTakenOutMeanwhileHasWhatIsNotSent) {
+    Line line;
+    std::string rest;
+    EXPECT_ERR(WhileCopying(
+                   [&](eio_cancel *) {
+                       return Both(
+                           [&]() -> eio_err * {
+                               int fd = -1;
+                               char space[64];
+                               EIO_TRY(eio_fd_remove(eio_fd_of_flow(&line.source->flow), &fd));
+                               ssize_t n = recv(fd, space, sizeof space, MSG_DONTWAIT);
+                               rest.assign(space, n > 0 ? static_cast<size_t>(n) : 0);
+                               close(fd);
+                               // The copy's error cancels this.
+                               return rest.empty() ? Protect([&] { return line.Read(5, &rest); })
+                                                   : nullptr;
+                           },
+                           [&]() -> eio_err * {
+                               EIO_TRY(Line::Settle());
+                               EXPECT_EQ(WriteRaw(eio_fd_of_flow(&line.in->flow), "bytes"), 5);
+                               return nullptr;
+                           });
+                   },
+                   &line),
+               &eio_err_closed);
+    EXPECT_EQ(rest, "bytes"); // in the descriptor, or sent on
+}
+
+TEST_P(CopyTest, ItsDescriptorsMayBeUsedAndItsSinkWrittenToInBetween) {
+    Line line;
+    auto yield = [](void *, int) -> eio_err * { return eio_fiber_yield(); };
+    EXPECT_OK(WhileCopying(
+        [&](eio_cancel *) -> eio_err * {
+            for (int i = 0; i < 5; i++) {
+                for (eio_stream_socket *end : {line.source, line.sink})
+                    EIO_TRY(eio_fd_use(eio_fd_of_flow(&end->flow), "test", yield, nullptr));
+                EIO_TRY(line.Exchange("after use " + std::to_string(i)));
+                std::string got;
+                EIO_TRY(eio_flow_copy_string("in between", &line.sink->flow.sink));
+                EIO_TRY(line.Read(10, &got));
+                EXPECT_EQ(got, "in between");
+                EIO_TRY(line.Exchange("and again"));
+            }
+            return eio_flow_shutdown(&line.in->flow, EIO_SHUTDOWN_SEND);
+        },
+        &line));
+}
+
+using CopyDeathTest = CopyTest;
+EIO_ON_REAL_BACKENDS(CopyDeathTest);
+
+TEST_P(CopyDeathTest, TwoWhoReadAtOnceAreStoppedAlsoWhereBytesAreThere) {
+    EXPECT_DEATH(eio_err_drop(EvalReal([&](eio_switch *sw, const eio_env *env) -> eio_err * {
+                     eio_stream_socket *a, *b;
+                     EIO_TRY(TcpPair(sw, env, &a, &b));
+                     EIO_TRY(eio_flow_copy_string("xxxx", &a->flow.sink));
+                     EIO_TRY(eioi_sleep_until(eioi_now() + 5000000));
+                     auto once = [&]() -> eio_err * {
+                         uint8_t byte;
+                         size_t got;
+                         return eio_source_single_read(&b->flow.source, eio_buf_of(&byte, 1), &got);
+                     };
+                     return Both(once, once);
+                 })),
+                 "two fibers read one flow at a time");
 }
 
 } // namespace
