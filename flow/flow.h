@@ -129,8 +129,9 @@ EIO_API EIO_MUST_USE eio_err *eio_sink_write(eio_sink *sink, eio_slice bytes);
 EIO_API EIO_MUST_USE eio_err *eio_sink_writev(eio_sink *sink, const eio_slice *slices, size_t n);
 
 /**
- * Reads `src` to its end and writes it all to `dst`, by the best way that both know. After a failed
- * write, what was read and how much of it was written is unknown.
+ * Reads `src` to its end and writes it all to `dst`, by the best way that both know: between two
+ * connections the loop itself passes messages on, and moves much at once without reading it. After a
+ * failed write, what was read and how much of it was written is unknown.
  *
  * Suspends:  until the end.
  * Errors:    those of reading (but End_of_file) and writing; Out_of_memory.
