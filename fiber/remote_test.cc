@@ -292,7 +292,7 @@ TEST_F(RemoteTest, ALoopOutlivesThePokeThatWokeIt) {
         while (eioi_waiter *w = mailbox.Take())
             eioi_wake_any(w, nullptr);
     });
-    for (size_t i = 0; i < kRounds / 4; i++) {
+    for (size_t i = 0; i < kRounds; i++) {
         auto loop = std::make_unique<TestLoop>();
         loop->ExpectPokes();
         ended = false;

@@ -23,11 +23,10 @@
 // taken back before a descriptor is handed over: whoever gets it may keep it open for ever, and this
 // loop would be woken by what is no business of its own.
 //
-// Lines. Operations are served first in, first out: the first of a line is woken by an event (or
-// deals with it in the loop, by `event`), stays
-// first until it has got what it waits for, and passes the turn on if there may be more. Whoever
-// comes while a line exists joins it. Invariant: the first of a line has its turn, or the flag is
-// false. Watchers take nothing away: all are woken.
+// Lines. Operations are served first in, first out: the first of a line is woken by an event (or has
+// it dealt with in the loop, by `event`), stays first until it has got what it waits for, and passes
+// the turn on if there may be more. Whoever comes while a line exists joins it. Invariant: the first
+// of a line has its turn, or the flag is false. Watchers take nothing away: all are woken.
 
 #include "backends/epoll/poll.h"
 

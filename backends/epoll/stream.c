@@ -13,10 +13,9 @@
 // A copy goes round in the loop: when an event has come, its bytes are received and sent there, and
 // its fiber sleeps on. So a message that is copied resumes nobody. The source is entered meanwhile,
 // as by any read that waits; the sink isn't: it may be closed (not freed: flow.h), and is asked anew
-// each time. The fiber
-// is woken, and the caller goes on with the loan as it stands, when a send doesn't take all, when
-// much has come at once, when no event will say that there is more, and by an error. Nobody looks
-// then whether the fiber is cancelled: one that is doesn't wait any more.
+// each time. The fiber is woken, and the caller goes on with the loan as it stands, when a send
+// doesn't take all, when much has come at once, when no event will say that there is more, and by an
+// error. Nobody looks in a round whether the fiber is cancelled: one that is doesn't wait any more.
 
 #include "backends/epoll/stream.h"
 
