@@ -30,7 +30,9 @@
 
 // A backend that picks who goes on (`eioi_sched_opts.pick`) is asked before every resumption: the
 // loop is gone through each time, so that the usual way stays what it is.
-enum { POLL_EVERY = 128, FIRE_AT_ONCE = POLL_EVERY, FRAME_LINES = 4 };
+enum { POLL_EVERY = 128, FIRE_AT_ONCE = POLL_EVERY };
+// How much of its stack a fiber touches when it goes on: from a sleep, from a read or write.
+enum { CACHE_LINE = 64, SLEEP_LINES = 4, WAIT_LINES = 10 };
 #define TRIM_INTERVAL (5 * INT64_C(1000000000))
 
 #define FIBER_IDS UINT64_C(4096)
@@ -83,11 +85,14 @@ void eioi_timer_disarm(struct eioi_timer *self) {
         eioi_heap_remove(&eioi_sched_require(__func__)->timers, &self->node);
 }
 
+static inline void prefetch_lines(const char *at, int n) {
+    for (int i = 0; i < n; i++)
+        __builtin_prefetch(at + (ptrdiff_t)i * CACHE_LINE, 1);
+}
+
 /** What a fiber that has slept for long touches first, and won't be in the cache. */
 static inline void prefetch_frames(const struct eioi_fiber *f) {
-    const char *sp = f->context.sp;
-    for (int i = 0; i < FRAME_LINES; i++)
-        __builtin_prefetch(sp + (ptrdiff_t)i * 64, 1);
+    prefetch_lines(f->context.sp, SLEEP_LINES);
     __builtin_prefetch(&f->fn, 1);
     __builtin_prefetch(f->cc_node.next, 1); // mostly it ends
     __builtin_prefetch(f->cc_node.prev, 1);
@@ -331,10 +336,24 @@ static __attribute__((noinline)) void leave_for_thread(struct eioi_sched *s,
     switch_to(s, from, &s->thread, dying);
 }
 
+/**
+ * Who was woken for what it has waited for goes up through several frames, which other fibers and the
+ * kernel have since put out of the cache: those of the next one are on their way in while this one
+ * runs.
+ */
+static inline void prefetch_behind(const struct eioi_sched *s) {
+    const struct eioi_fiber *behind = s->run_head;
+    if (behind == NULL)
+        return;
+    __builtin_prefetch(behind->next);
+    prefetch_lines(behind->context.sp, WAIT_LINES);
+}
+
 void eioi_park(struct eioi_sched *s) {
     struct eioi_fiber *self = s->current;
     int saved = *s->errno_at;
     struct eioi_fiber *next = next_ready(s);
+    prefetch_behind(s);
     if (__builtin_expect(next == NULL, 0))
         leave_for_thread(s, self, false);
     else if (next != self)

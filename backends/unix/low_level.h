@@ -94,6 +94,11 @@ struct eioi_io_ops {
     /** Ends the loan. */
     void (*release)(void *backend, eio_fd *fd, size_t used);
     /**
+     * Writes some of `bytes` (not empty) to an EIOI_FD_AHEAD stream; NULL: not provided. As
+     * perform.
+     */
+    eio_err *(*send)(void *backend, eio_fd *fd, eio_slice bytes, int32_t *out_res);
+    /**
      * Writes to the socket `to` what `from` has lent, and ends the loan when all of it was written.
      * Then it may suspend until `from` has something again, and pass that on, too, without the
      * fiber's being resumed, and so on; a loan that is much (`eioi_splice_is_much`) is the last. The

@@ -124,16 +124,20 @@ static void carry_out(eio_fd *self, struct verdict v) {
     eioi_free(self);
 }
 
-/** Locked, with a share; it isn't locked after it, and may be gone. */
-static inline void give_share_back(eio_fd *self) {
-    self->users--;
-    if (__builtin_expect(!self->closing, 1)) { // then there is nothing to judge
-        fd_unlock(self);
-        return;
-    }
+/** Locked; not after it. A share was given back. */
+static __attribute__((noinline)) void judge_and_carry_out(eio_fd *self) {
     struct verdict v = judge(self);
     fd_unlock(self);
     carry_out(self, v);
+}
+
+/** Locked, with a share; it isn't locked after it, and may be gone. */
+static inline void give_share_back(eio_fd *self) {
+    self->users--;
+    if (__builtin_expect(self->closing, 0))
+        judge_and_carry_out(self);
+    else // there is nothing to judge
+        fd_unlock(self);
 }
 
 static void assert_home(const eio_fd *self, const char *op) {
@@ -161,14 +165,21 @@ static void end_role(eio_fd *self, enum eioi_fd_role role) {
         self->writing = false;
 }
 
-/** Unlocked when it is closing; else locked, with a share more. */
-static inline eio_err *take_share(eio_fd *self, const char *op, enum eioi_fd_role role) {
+/** Never inlined: the descriptors that most is done with are of one domain, and open. */
+static __attribute__((noinline)) eio_err *lock_if_open(eio_fd *self, const char *op) {
     assert_home(self, op);
     fd_lock(self);
-    if (__builtin_expect(self->closing, 0)) {
-        fd_unlock(self);
-        return eioi_err_closed(op);
-    }
+    if (!self->closing)
+        return NULL;
+    fd_unlock(self);
+    return eioi_err_closed(op);
+}
+
+/** Unlocked when it is closing; else locked, with a share more. */
+static inline eio_err *take_share(eio_fd *self, const char *op, enum eioi_fd_role role) {
+    if (__builtin_expect(
+            (self->flags & EIOI_FD_SHARED) || self->closing || self->home != eioi_domain_id(), 0))
+        EIO_TRY(lock_if_open(self, op));
     self->users++;
     begin_role(self, role);
     return NULL;
@@ -216,6 +227,13 @@ bool eioi_fd_list(eio_fd *self, struct eioi_inflight *inflight) {
         put_on_list(self, inflight);
     fd_unlock(self);
     return open;
+}
+
+void eioi_fd_stay(eio_fd *self, struct eioi_inflight *inflight) {
+    fd_lock(self);
+    EIO_ASSERT(!self->interrupted, "an operation that goes on wasn't asked to end");
+    put_on_list(self, inflight);
+    fd_unlock(self);
 }
 
 void eioi_fd_leave(eio_fd *self, struct eioi_inflight *inflight) {

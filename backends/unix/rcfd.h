@@ -137,6 +137,8 @@ void eioi_fd_end(eio_fd *self, enum eioi_fd_role role);
  * descriptor was closed meanwhile.
  */
 bool eioi_fd_list(eio_fd *self, struct eioi_inflight *inflight);
+/** As list, of an operation that goes on while its descriptor is taken out; no close has come. */
+void eioi_fd_stay(eio_fd *self, struct eioi_inflight *inflight);
 /** As enter and leave, for calls that don't wait (shutdown, getsockname). */
 EIO_MUST_USE eio_err *eioi_fd_hold(eio_fd *self, const char *op, int *out_fd);
 void eioi_fd_unhold(eio_fd *self);

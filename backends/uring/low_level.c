@@ -11,6 +11,7 @@
 #include "backends/unix/low_level.h"
 #include "backends/uring/recv.h"
 #include "backends/uring/run.h"
+#include "backends/uring/send.h"
 #include "backends/uring/state.h"
 #include "eio/fiber.h"
 #include "fiber/base/assert.h"
@@ -161,7 +162,7 @@ static bool stands_in_line(const struct eioi_io *io) {
     return (io->fd->flags & EIOI_FD_SHARED) && eioi_io_is_reading(io->op);
 }
 
-/** As `run`, in the order of arrival. Never inlined: connections have no use for so large a frame. */
+/** As `run`, in the order of arrival. Never inlined: few have a use for so large a frame. */
 static __attribute__((noinline)) eio_err *run_in_turn(struct io_op *self, int32_t *out_res) {
     struct eioi_lines *lines = &self->run.uring->lines;
     struct eioi_place place;
@@ -171,13 +172,11 @@ static __attribute__((noinline)) eio_err *run_in_turn(struct io_op *self, int32_
     return err;
 }
 
-static eio_err *uring_perform(void *backend, struct eioi_io *io, int32_t *out_res) {
-    struct eioi_uring *uring = backend;
+/** All but reads of connections. Never inlined: they have no use for so large a frame. */
+static __attribute__((noinline)) eio_err *perform(struct eioi_uring *uring, struct eioi_io *io,
+                                                  int32_t *out_res) {
     struct io_op self;
     int32_t res = 0;
-    EIO_TRY(eio_fiber_check());
-    if (io->op == EIOI_IO_READ && (io->fd->flags & EIOI_FD_AHEAD))
-        return eioi_recv_read(uring, io, out_res);
     if (is_datagram(io)) {
         int32_t now = -EAGAIN;
         EIO_TRY(perform_at_once(uring, io, &now));
@@ -196,6 +195,13 @@ static eio_err *uring_perform(void *backend, struct eioi_io *io, int32_t *out_re
     EIO_TRY(err);
     *out_res = res;
     return NULL;
+}
+
+static eio_err *uring_perform(void *backend, struct eioi_io *io, int32_t *out_res) {
+    EIO_TRY(eio_fiber_check());
+    if (io->op == EIOI_IO_READ && (io->fd->flags & EIOI_FD_AHEAD))
+        return eioi_recv_read(backend, io, out_res);
+    return perform(backend, io, out_res);
 }
 
 // Foreign descriptors
@@ -263,6 +269,7 @@ const struct eioi_io_ops eioi_uring_io_ops = {
     .perform = uring_perform,
     .lend = eioi_recv_lend,
     .release = eioi_recv_release,
+    .send = eioi_send,
     .pass = eioi_recv_pass,
     .close_later = uring_close_later,
     .flush = eioi_uring_flush,

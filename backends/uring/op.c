@@ -100,22 +100,12 @@ void eioi_op_start_held(struct eioi_op *self) {
         start(self);
 }
 
-void eioi_op_start(struct eioi_op *self, struct eioi_uring *uring,
-                   const struct eioi_op_owner *owner, const struct eioi_op_spec *spec) {
-    self->uring = uring;
-    self->owner = owner;
-    self->prepare = spec->prepare;
-    self->at_once = spec->at_once;
-    self->what = spec->what;
-    self->place = spec->place;
-    self->cancel = EIOI_CANCEL_NONE;
-    self->injected = eioi_fault_hook != NULL && eioi_fault_fails(spec->fault) ? errno : 0;
-    eioi_list_init(&self->node);
+void eioi_op_launch(struct eioi_op *self) {
     if (self->place == NULL || self->place->first) {
         start(self);
     } else {
         self->state = EIOI_OP_HELD;
-        eioi_line_hold(&uring->lines, self->place, self);
+        eioi_line_hold(&self->uring->lines, self->place, self);
     }
 }
 
@@ -127,22 +117,11 @@ static void wake_fiber(struct eioi_op *self) {
     eioi_wake(&fiber_op_of(self)->waiter, NULL);
 }
 
-static const struct eioi_op_owner fiber_owner = {.done = wake_fiber};
+const struct eioi_op_owner eioi_op_fiber_owner = {.done = wake_fiber};
 
-static void cancel_waiter(struct eioi_waiter *w, eio_err *reason) {
+void eioi_op_cancel_wait(struct eioi_waiter *w, eio_err *reason) {
     (void)reason; // the fiber finds it in its context
     eioi_op_cancel(&EIOI_CONTAINER_OF(w, struct eioi_fiber_op, waiter)->op);
-}
-
-int32_t eioi_op_run(struct eioi_fiber_op *self, struct eioi_uring *uring,
-                    const struct eioi_op_spec *spec) {
-    eioi_waiter_init(&self->waiter, spec->what);
-    self->waiter.what_arg = spec->fd;
-    eioi_op_start(&self->op, uring, &fiber_owner, spec);
-    eio_err_drop(eioi_wait(&self->waiter, cancel_waiter));
-    EIO_ASSERT(self->op.state == EIOI_OP_DONE && self->op.cancel != EIOI_CANCEL_SENT,
-               "an operation (%s) is over when the kernel is", spec->what);
-    return self->op.res;
 }
 
 static void make_cancel_entry(struct eioi_op *self, struct io_uring_sqe *sqe) {

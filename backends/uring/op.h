@@ -5,10 +5,13 @@
 // One operation in the kernel: of one fiber, in that fiber's frame, or of a socket's engine, in the
 // engine's record. See the theory at the head of op.c.
 
+#include <errno.h>
 #include <stdint.h>
 
 #include "backends/uring/line.h"
 #include "backends/uring/state.h"
+#include "fiber/base/assert.h"
+#include "fiber/base/fault.h"
 #include "fiber/sched.h"
 
 struct eioi_op;
@@ -76,12 +79,43 @@ struct eioi_op_spec {
     struct eioi_place *place; // starts when this is the first of its line; NULL: at once
 };
 
-/** Starts the operation, waits for it, and returns its result; -ECANCELED may have any reason. */
-int32_t eioi_op_run(struct eioi_fiber_op *self, struct eioi_uring *uring,
-                    const struct eioi_op_spec *spec);
+/** For eioi_op_start: an operation with all that it is, to the kernel or into its line. */
+void eioi_op_launch(struct eioi_op *self);
 /** Starts an operation that no fiber waits for. */
-void eioi_op_start(struct eioi_op *self, struct eioi_uring *uring,
-                   const struct eioi_op_owner *owner, const struct eioi_op_spec *spec);
+static inline void eioi_op_start(struct eioi_op *self, struct eioi_uring *uring,
+                                 const struct eioi_op_owner *owner,
+                                 const struct eioi_op_spec *spec) {
+    self->uring = uring;
+    self->owner = owner;
+    self->prepare = spec->prepare;
+    self->at_once = spec->at_once;
+    self->what = spec->what;
+    self->place = spec->place;
+    self->cancel = EIOI_CANCEL_NONE;
+    self->injected =
+        __builtin_expect(eioi_fault_hook != NULL, 0) && eioi_fault_fails(spec->fault) ? errno : 0;
+    eioi_list_init(&self->node);
+    eioi_op_launch(self);
+}
+
+/** Whose operations wake the fiber that waits. */
+extern const struct eioi_op_owner eioi_op_fiber_owner;
+/** `eioi_wait`'s, for those. */
+void eioi_op_cancel_wait(struct eioi_waiter *w, eio_err *reason);
+/**
+ * Starts the operation, waits for it, and returns its result; -ECANCELED may have any reason. Inline,
+ * so that nothing of `spec` needs to be in memory.
+ */
+static inline int32_t eioi_op_run(struct eioi_fiber_op *self, struct eioi_uring *uring,
+                                  const struct eioi_op_spec *spec) {
+    eioi_waiter_init(&self->waiter, spec->what);
+    self->waiter.what_arg = spec->fd;
+    eioi_op_start(&self->op, uring, &eioi_op_fiber_owner, spec);
+    eio_err_drop(eioi_wait(&self->waiter, eioi_op_cancel_wait));
+    EIO_ASSERT(self->op.state == EIOI_OP_DONE && self->op.cancel != EIOI_CANCEL_SENT,
+               "an operation (%s) is over when the kernel is", spec->what);
+    return self->op.res;
+}
 /**
  * Asks the running operation to end soon, with a result or without. Idempotent; nothing happens
  * when it is over.

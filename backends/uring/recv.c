@@ -46,6 +46,7 @@
 
 #include "backends/unix/splice.h"
 #include "backends/uring/run.h"
+#include "backends/uring/send.h"
 #include "backends/uring/state.h"
 #include "eio/fiber.h"
 #include "fiber/base/alloc.h"
@@ -59,14 +60,15 @@ enum {
 };
 #define NOTHING_YET INT32_MIN
 
-struct reading;
+struct reader;
 
 struct recv {
     struct eioi_fd_engine engine;
     struct eioi_op op; // the armed receive
     struct eioi_uring *uring;
     eio_fd *fd;                    // NULL: its memory is gone
-    struct reading *reader;        // waits for what is armed
+    struct reader *reader;         // waits for what is armed
+    struct eioi_op *writer;        // a write that a close is to end; NULL: none
     struct eioi_list disarm_waits; // eioi_waiter.node: wait for the end of what is armed
     uint8_t *own;                  // memory of its own instead of a buffer of the pool; NULL: none
     uint16_t own_start, own_end;   // of the bytes in it that nobody has used yet
@@ -82,15 +84,20 @@ struct recv {
     bool closed;  // what comes is forgotten
 };
 
-/** A read that suspends; in its fiber's frame. */
-struct reading {
-    struct eioi_run run;
-    struct recv *recv; // the engine; NULL: there is none yet
-    eio_buf buf;       // where a single-shot read goes; empty: to a buffer of the pool
-    uint16_t id;       // the buffer it got, if `res` > 0
+/** Who waits for the engine; in his frame. */
+struct reader {
+    struct eioi_waiter waiter;
+    struct recv *recv; // the engine
     int32_t res;       // the result; NOTHING_YET
-    bool waits;        // for the engine
-    bool passes;       // and it's a pass's: bytes needn't wake it
+    uint16_t id;       // the buffer that it got, if `res` > 0
+    bool passes;       // it's a pass's: bytes needn't wake it
+};
+
+/** A read that may be single-shot; in its fiber's frame. */
+struct reading {
+    struct reader reader; // its engine is NULL while there is none
+    struct eioi_run run;
+    eio_buf buf; // where a single-shot read goes; empty: to a buffer of the pool
 };
 
 static const struct eioi_fd_engine_ops recv_engine_ops;
@@ -242,11 +249,11 @@ static void came(struct recv *self, int32_t res, uint32_t flags) {
         eioi_pool_give(&self->uring->pool, id);
 }
 
-static bool pass_next(struct reading *reading);
+static bool pass_next(struct reader *reader);
 
 /** The reader gets what there is; `last`: it is told, too, when there is nothing. */
 static void serve_reader(struct recv *self, bool last) {
-    struct reading *reader = self->reader;
+    struct reader *reader = self->reader;
     if (reader == NULL)
         return;
     if (self->first != EIOI_POOL_NONE) {
@@ -261,11 +268,13 @@ static void serve_reader(struct recv *self, bool last) {
         return;
     }
     self->reader = NULL;
-    eioi_wake(&reader->run.op.waiter, NULL);
+    eioi_wake(&reader->waiter, NULL);
 }
 
 static void armed_more(struct eioi_op *op, int32_t res, uint32_t flags) {
     struct recv *self = of_op(op);
+    __builtin_prefetch(self->fd, 1);
+    __builtin_prefetch((const char *)self->fd + 64, 1);
     came(self, res, flags);
     serve_reader(self, /* last= */ false);
     if (self->held >= held_max(self))
@@ -350,6 +359,34 @@ static void arm(struct recv *self) {
     eioi_op_start(&self->op, self->uring, &armed_owner, &spec);
 }
 
+// Who waits for it
+
+static void leave_engine(struct reader *self, eio_err *err) {
+    EIO_ASSERT(self->recv->reader == self, "a reader waits for its engine");
+    self->recv->reader = NULL;
+    eioi_wake(&self->waiter, err);
+}
+
+static void cancel_reader(struct eioi_waiter *w, eio_err *reason) {
+    leave_engine(EIOI_CONTAINER_OF(w, struct reader, waiter), eio_err_ref(reason));
+}
+
+/** `self` waits for `recv` from now on. */
+static inline void join_engine(struct reader *self, struct recv *recv) {
+    EIO_ASSERT(recv->reader == NULL, "one fiber reads at a time");
+    recv->reader = self;
+    recv->streak = 0;
+    self->waiter.what = "bytes to come";
+    self->waiter.what_arg = recv->fd->fd;
+}
+
+/** Suspends. `res` is NOTHING_YET if the engine has ended without anything to read. */
+static inline eio_err *wait_for_engine(struct reader *self) {
+    eioi_waiter_init(&self->waiter, "bytes to come");
+    join_engine(self, self->recv);
+    return eioi_wait(&self->waiter, cancel_reader);
+}
+
 // The engine, for the descriptor
 
 static void recv_disarm(struct eioi_fd_engine *engine) {
@@ -378,6 +415,10 @@ static void recv_close(struct eioi_fd_engine *engine) {
     if (self->closed)
         return;
     self->closed = true;
+    if (self->reader != NULL) // it isn't listed
+        leave_engine(self->reader, NULL);
+    if (self->writer != NULL)
+        eioi_op_cancel(self->writer);
     forget_held(self);
     recv_disarm(engine);
     if (!self->armed)
@@ -412,48 +453,36 @@ static struct reading *reading_of(struct eioi_op *op) {
     return EIOI_CONTAINER_OF(op, struct reading, run.op.op);
 }
 
-static void leave_engine(struct reading *self, eio_err *err) {
-    EIO_ASSERT(self->recv->reader == self, "a reader waits for its engine");
-    self->recv->reader = NULL;
-    eioi_wake(&self->run.op.waiter, err);
-}
-
-static void cancel_reading(struct eioi_waiter *w, eio_err *reason) {
-    leave_engine(EIOI_CONTAINER_OF(w, struct reading, run.op.waiter), eio_err_ref(reason));
-}
-
 static void reading_closed(struct eioi_inflight *inflight) {
     struct reading *self = EIOI_CONTAINER_OF(inflight, struct reading, run.inflight);
-    if (!self->waits)
+    if (self->reader.recv != NULL && self->reader.recv->reader == &self->reader)
+        leave_engine(&self->reader, NULL);
+    else
         eioi_op_cancel(&self->run.op.op);
-    else if (self->recv->reader == self)
-        leave_engine(self, NULL);
 }
 
-static eio_err *begin(struct reading *self, struct eioi_uring *uring, eio_fd *fd,
-                      const char *name) {
-    self->recv = of_fd(fd);
+static void prepare(struct reading *self, struct eioi_uring *uring, eio_fd *fd) {
+    self->reader.recv = of_fd(fd);
+    self->reader.res = NOTHING_YET;
+    self->reader.passes = false;
     self->buf = eio_buf_of(NULL, 0);
-    self->res = NOTHING_YET;
-    self->waits = self->passes = false;
     self->run.poll_events = POLLIN;
     self->run.op.op.state = EIOI_OP_DONE;
-    return eioi_run_begin(&self->run, uring, fd, name, EIOI_FD_READS, reading_closed);
+    eioi_run_prepare(&self->run, uring, fd, "readv", EIOI_FD_READS, reading_closed);
 }
 
-/** Waits for the engine. `res` is NOTHING_YET if it has ended without anything to read. */
-static eio_err *wait_for_engine(struct reading *self) {
-    struct recv *recv = self->recv;
-    EIO_ASSERT(recv->reader == NULL, "one fiber reads at a time");
-    recv->reader = self;
-    recv->streak = 0;
-    self->waits = true;
-    eioi_waiter_init(&self->run.op.waiter, "bytes to come");
-    self->run.op.waiter.what_arg = self->run.fd->fd;
-    eio_err *err = eioi_wait(&self->run.op.waiter, cancel_reading);
-    self->waits = false;
-    EIO_TRY(err);
-    return self->res == NOTHING_YET ? eioi_run_reason_to_stop(&self->run) : NULL;
+/** `with_share`: the caller has one for it, which is its own from now on. */
+static eio_err *begin(struct reading *self, struct eioi_uring *uring, eio_fd *fd, bool with_share) {
+    prepare(self, uring, fd);
+    if (!with_share)
+        return eioi_fd_enter(fd, "readv", &self->run.inflight);
+    eioi_fd_stay(fd, &self->run.inflight);
+    return NULL;
+}
+
+static eio_err *wait_in_reading(struct reading *self) {
+    EIO_TRY(wait_for_engine(&self->reader));
+    return self->reader.res == NOTHING_YET ? eioi_run_reason_to_stop(&self->run) : NULL;
 }
 
 static void prepare_once(struct eioi_op *op, struct io_uring_sqe *sqe) {
@@ -473,7 +502,7 @@ static eio_err *receive_once(struct reading *self) {
     eio_fd *fd = self->run.fd;
     const struct eioi_op_spec spec = {
         .prepare = prepare_once, .what = "readv", .fault = "cqe_read", .fd = fd->fd};
-    EIO_TRY(eioi_run_op(&self->run, &spec, &self->res));
+    EIO_TRY(eioi_run_op(&self->run, &spec, &self->reader.res));
     note_drained(fd, self->run.op.op.flags);
     return NULL;
 }
@@ -481,7 +510,7 @@ static eio_err *receive_once(struct reading *self) {
 // Loans
 
 static eio_err *lend_from_pool(struct reading *self) {
-    struct recv *recv = self->recv;
+    struct recv *recv = self->reader.recv;
     struct eioi_pool *pool = &recv->uring->pool;
     eio_err *err = receive_once(self);
     const struct eioi_op *op = &self->run.op.op;
@@ -489,50 +518,50 @@ static eio_err *lend_from_pool(struct reading *self) {
     uint16_t id = (uint16_t)(op->flags >> IORING_CQE_BUFFER_SHIFT);
     if (has_buffer)
         eioi_pool_take(pool, id, op->res > 0 ? (size_t)op->res : 0);
-    if (err == NULL && self->res > 0) {
+    if (err == NULL && self->reader.res > 0) {
         EIO_ASSERT(has_buffer, "bytes have come in a buffer of the pool");
-        self->id = id; // a close that came meanwhile doesn't take it away
+        self->reader.id = id; // a close that came meanwhile doesn't take it away
         return NULL;
     }
     if (has_buffer)
         eioi_pool_give(pool, id);
     EIO_TRY(err);
-    if (self->res == -ENOBUFS) {
+    if (self->reader.res == -ENOBUFS) {
         recv->starved = !eioi_pool_grow(pool);
-        self->res = NOTHING_YET;
+        self->reader.res = NOTHING_YET;
     }
     return NULL;
 }
 
 /** Without the pool. */
 static eio_err *lend_own(struct reading *self) {
-    struct recv *recv = self->recv;
+    struct recv *recv = self->reader.recv;
     uint8_t *own = eioi_alloc(EIOI_POOL_BUF_BYTES);
     if (own == NULL)
         return eio_err_const(&eio_err_out_of_memory);
     self->buf = eio_buf_of(own, EIOI_POOL_BUF_BYTES);
     eio_err *err = receive_once(self);
     recv->starved = false;
-    if (err != NULL || self->res <= 0) {
+    if (err != NULL || self->reader.res <= 0) {
         eioi_free(own);
         return err;
     }
     recv->own = own;
     recv->own_start = 0;
-    recv->own_end = (uint16_t)self->res;
-    self->id = EIOI_POOL_NONE;
+    recv->own_end = (uint16_t)self->reader.res;
+    self->reader.id = EIOI_POOL_NONE;
     return NULL;
 }
 
 /** Until there is a result. */
 static eio_err *receive_to_lend(struct reading *self) {
-    struct recv *recv = self->recv;
+    struct recv *recv = self->reader.recv;
     eio_fd *fd = self->run.fd;
-    while (self->res == NOTHING_YET) {
+    while (self->reader.res == NOTHING_YET) {
         if (!recv->starved && may_arm(self->run.uring, fd))
             arm(recv);
         if (recv->armed)
-            EIO_TRY(wait_for_engine(self));
+            EIO_TRY(wait_in_reading(self));
         else if (eioi_pool_exists(&self->run.uring->pool) && !recv->starved)
             EIO_TRY(lend_from_pool(self));
         else
@@ -541,7 +570,8 @@ static eio_err *receive_to_lend(struct reading *self) {
     return NULL;
 }
 
-static eio_slice lend_received(struct reading *self) {
+/** What a reader got. */
+static eio_slice lend_received(const struct reader *self) {
     struct recv *recv = self->recv;
     if (self->id == EIOI_POOL_NONE)
         return lend_held(recv);
@@ -567,7 +597,7 @@ static void await_last_bytes(struct recv *self, const eio_fd *fd) {
 
 /** After too many reads that didn't suspend. */
 static eio_err *take_turn(struct reading *self) {
-    self->recv->streak = 0;
+    self->reader.recv->streak = 0;
     EIO_TRY(eio_fiber_yield());
     return self->run.inflight.closed ? eioi_err_closed(self->run.name) : NULL;
 }
@@ -585,9 +615,68 @@ static void count_read(eio_fd *fd, bool worth) {
         fd->reads++;
 }
 
+/** Whether the next bytes are the engine's, and there is nothing to do but to wait for them. */
+static inline bool is_quiet(const struct recv *self, const eio_fd *fd) {
+    return self != NULL && self->armed && !has_bytes(self) && self->end == NOTHING_YET &&
+           !fd->closing;
+}
+
+/** Waits for the engine; as long as that lasts, the caller has a share. */
+static inline eio_err *await_bytes(struct reader *self, struct recv *recv, eio_fd *fd) {
+    self->recv = recv;
+    self->res = NOTHING_YET;
+    self->passes = false;
+    EIO_TRY(eioi_fd_begin(fd, "readv", EIOI_FD_READS));
+    eio_err *err = wait_for_engine(self);
+    if (__builtin_expect(err == NULL && self->res == NOTHING_YET, 0)) {
+        err = eio_fiber_check();
+        if (err == NULL && fd->interrupted)
+            err = eioi_err_closed("readv");
+    }
+    if (__builtin_expect(err != NULL, 0))
+        eioi_fd_end(fd, EIOI_FD_READS);
+    return err;
+}
+
+/** Of a flow that there isn't any more nothing is lent. */
+static inline eio_err *check_orphan(const eio_fd *fd) {
+    return __builtin_expect(fd->orphan, 0) ? eioi_err_closed("readv") : NULL;
+}
+
+/**
+ * With all that may be needed. `with_share`: the caller has one for it. Never inlined: mostly this
+ * large frame isn't needed.
+ */
+static __attribute__((noinline)) eio_err *lend_any(struct eioi_uring *uring, eio_fd *fd,
+                                                   bool with_share, eio_slice *out,
+                                                   int32_t *out_res) {
+    struct reading self;
+    EIO_TRY(begin(&self, uring, fd, with_share));
+    eio_err *err = self.reader.recv == NULL ? create(uring, fd) : NULL;
+    struct recv *recv = self.reader.recv = of_fd(fd);
+    if (err == NULL && recv->streak > STREAK_MAX)
+        err = take_turn(&self);
+    if (err == NULL && has_bytes(recv)) {
+        *out = lend_held(recv);
+        self.reader.res = 1;
+    } else if (err == NULL && recv->end != NOTHING_YET) {
+        self.reader.res = take_end(recv);
+    } else if (err == NULL) {
+        err = receive_to_lend(&self);
+        if (err == NULL && self.reader.res > 0)
+            *out = lend_received(&self.reader);
+    }
+    count_read(fd, /* worth= */ true);
+    if (err == NULL)
+        err = check_orphan(fd);
+    eioi_run_end(&self.run);
+    *out_res = self.reader.res;
+    return err;
+}
+
 eio_err *eioi_recv_lend(void *backend, eio_fd *fd, eio_slice *out, int32_t *out_res) {
     struct recv *recv = of_fd(fd);
-    struct reading self;
+    struct reader reader;
     EIO_TRY(eio_fiber_check());
     await_last_bytes(recv, fd);
     if (may_take_held(recv, fd)) {
@@ -598,26 +687,16 @@ eio_err *eioi_recv_lend(void *backend, eio_fd *fd, eio_slice *out, int32_t *out_
             *out_res = take_end(recv);
         return NULL;
     }
-    EIO_TRY(begin(&self, backend, fd, "readv"));
-    eio_err *err = recv == NULL ? create(backend, fd) : NULL;
-    self.recv = of_fd(fd);
-    if (err == NULL && self.recv->streak > STREAK_MAX)
-        err = take_turn(&self);
-    if (err == NULL && has_bytes(self.recv)) {
-        *out = lend_held(self.recv);
-        self.res = 1;
-    } else if (err == NULL && self.recv->end != NOTHING_YET) {
-        self.res = take_end(self.recv);
-    } else if (err == NULL) {
-        err = receive_to_lend(&self);
-        if (err == NULL && self.res > 0)
-            *out = lend_received(&self);
-    }
-    count_read(fd, /* worth= */ true);
-    if (err == NULL && fd->orphan) // there is no flow any more that could lend
-        err = eioi_err_closed("readv");
-    eioi_run_end(&self.run);
-    *out_res = self.res;
+    if (!is_quiet(recv, fd))
+        return lend_any(backend, fd, /* with_share= */ false, out, out_res);
+    EIO_TRY(await_bytes(&reader, recv, fd));
+    if (__builtin_expect(reader.res == NOTHING_YET, 0))
+        return lend_any(backend, fd, /* with_share= */ true, out, out_res);
+    if (reader.res > 0)
+        *out = lend_received(&reader);
+    *out_res = reader.res;
+    eio_err *err = check_orphan(fd);
+    eioi_fd_end(fd, EIOI_FD_READS);
     return err;
 }
 
@@ -653,47 +732,69 @@ static int32_t copy_now(struct recv *self, eio_fd *fd, eio_buf buf) {
     return (int32_t)got;
 }
 
+/** What the engine gave to the reader. */
+static int32_t copy_received(const struct reader *self, eio_fd *fd, eio_buf buf) {
+    push_front(self->recv, self->id);
+    return copy_now(self->recv, fd, buf);
+}
+
 /** Whether the next bytes come from the engine, which is armed then. */
 static bool is_armed(struct reading *self) {
     struct eioi_uring *uring = self->run.uring;
     eio_fd *fd = self->run.fd;
-    if (self->recv != NULL && self->recv->armed)
+    if (self->reader.recv != NULL && self->reader.recv->armed)
         return true;
     if (!may_arm(uring, fd))
         return false;
-    if (self->recv == NULL) {
+    if (self->reader.recv == NULL) {
         eio_err_drop(create(uring, fd)); // for want of memory: single-shot
-        self->recv = of_fd(fd);
+        self->reader.recv = of_fd(fd);
     }
-    if (self->recv == NULL || self->recv->starved)
+    if (self->reader.recv == NULL || self->reader.recv->starved)
         return false;
-    arm(self->recv);
-    return self->recv->armed;
+    arm(self->reader.recv);
+    return self->reader.recv->armed;
 }
 
 static eio_err *receive_to_copy(struct reading *self, eio_buf buf) {
-    while (self->res == NOTHING_YET) {
+    while (self->reader.res == NOTHING_YET) {
         if (is_armed(self)) {
-            EIO_TRY(wait_for_engine(self));
-            if (self->res > 0) {
-                push_front(self->recv, self->id);
-                self->res = copy_now(self->recv, self->run.fd, buf);
-            }
+            EIO_TRY(wait_in_reading(self));
+            if (self->reader.res > 0)
+                self->reader.res = copy_received(&self->reader, self->run.fd, buf);
             continue;
         }
         self->buf = buf;
         EIO_TRY(receive_once(self));
-        count_read(self->run.fd, self->res < LARGE_BYTES);
-        if (self->recv != NULL)
-            self->recv->starved = false;
+        count_read(self->run.fd, self->reader.res < LARGE_BYTES);
+        if (self->reader.recv != NULL)
+            self->reader.recv->starved = false;
     }
     return NULL;
+}
+
+/** As lend_any. */
+static __attribute__((noinline)) eio_err *read_any(struct eioi_uring *uring, eio_fd *fd,
+                                                   bool with_share, eio_buf buf, int32_t *out_res) {
+    struct reading self;
+    EIO_TRY(begin(&self, uring, fd, with_share));
+    struct recv *recv = self.reader.recv;
+    eio_err *err = recv != NULL && recv->streak > STREAK_MAX ? take_turn(&self) : NULL;
+    if (err == NULL && recv != NULL && has_bytes(recv))
+        self.reader.res = copy_now(recv, fd, buf);
+    else if (err == NULL && recv != NULL && recv->end != NOTHING_YET)
+        self.reader.res = take_end(recv);
+    else if (err == NULL)
+        err = receive_to_copy(&self, buf);
+    eioi_run_end(&self.run);
+    *out_res = self.reader.res;
+    return err;
 }
 
 eio_err *eioi_recv_read(struct eioi_uring *uring, struct eioi_io *io, int32_t *out_res) {
     eio_fd *fd = io->fd;
     struct recv *recv = of_fd(fd);
-    struct reading self;
+    struct reader reader;
     EIO_ASSERT(io->rw.iov_count == 1, "a connection is read into one piece of memory");
     size_t len = io->rw.iov->iov_len;
     eio_buf buf = eio_buf_of(io->rw.iov->iov_base, len < EIOI_IO_LEN_MAX ? len : EIOI_IO_LEN_MAX);
@@ -702,108 +803,104 @@ eio_err *eioi_recv_read(struct eioi_uring *uring, struct eioi_io *io, int32_t *o
         *out_res = has_bytes(recv) ? copy_now(recv, fd, buf) : take_end(recv);
         return NULL;
     }
-    EIO_TRY(begin(&self, uring, fd, io->name));
-    eio_err *err = recv != NULL && recv->streak > STREAK_MAX ? take_turn(&self) : NULL;
-    if (err == NULL && recv != NULL && has_bytes(recv))
-        self.res = copy_now(recv, fd, buf);
-    else if (err == NULL && recv != NULL && recv->end != NOTHING_YET)
-        self.res = take_end(recv);
-    else if (err == NULL)
-        err = receive_to_copy(&self, buf);
-    eioi_run_end(&self.run);
-    *out_res = self.res;
-    return err;
+    if (!is_quiet(recv, fd))
+        return read_any(uring, fd, /* with_share= */ false, buf, out_res);
+    EIO_TRY(await_bytes(&reader, recv, fd));
+    if (__builtin_expect(reader.res == NOTHING_YET, 0))
+        return read_any(uring, fd, /* with_share= */ true, buf, out_res);
+    *out_res = reader.res > 0 ? copy_received(&reader, fd, buf) : reader.res;
+    eioi_fd_end(fd, EIOI_FD_READS);
+    return NULL;
+}
+
+struct eioi_op **eioi_recv_writer(const eio_fd *fd) {
+    struct recv *self = of_fd(fd);
+    return self == NULL ? NULL : &self->writer;
 }
 
 // Passing on
 
 /** Loans' writes, and the waits for the bytes after them; in the frame of the fiber that copies. */
 struct pass {
-    struct reading reading; // of the source; its waiter is what the fiber waits on, all the time
+    struct reader reader; // of the source; its waiter is what the fiber waits on, all the time
     struct eioi_op send;
-    struct eioi_inflight inflight; // of the sink, while `sending`
+    struct eioi_inflight out; // of the sink, while `sending`
     eio_fd *to;
     eio_slice loan;
-    bool sending; // `send` isn't done
-    bool stop;    // it was asked to end, so that nothing is waited for after it
-    bool ended;   // the loan was given back
-    bool another; // it isn't the first
+    bool sending;            // `send` isn't done
+    bool stop;               // it was asked to end, so that nothing is waited for after it
+    bool ended;              // the loan was given back
+    bool another;            // it isn't the first
+    struct eioi_inflight in; // of the source
+    eio_fd *from;
 };
 
 static struct pass *pass_of_send(struct eioi_op *op) {
     return EIOI_CONTAINER_OF(op, struct pass, send);
 }
 
-static struct pass *pass_of_reading(struct reading *reading) {
-    return EIOI_CONTAINER_OF(reading, struct pass, reading);
+static struct pass *pass_of_reader(struct reader *reader) {
+    return EIOI_CONTAINER_OF(reader, struct pass, reader);
 }
 
 static void prepare_send(struct eioi_op *op, struct io_uring_sqe *sqe) {
     const struct pass *self = pass_of_send(op);
-    io_uring_prep_send(sqe, self->to->fd, self->loan.base, EIOI_LIMIT(short_write, self->loan.len),
-                       MSG_NOSIGNAL | MSG_WAITALL);
+    eioi_send_prepare(sqe, self->to, self->loan);
 }
 
 static void start_send(struct pass *self);
 
 /** Bytes have come while the fiber sleeps: they are lent, and on their way. False: it must see to it. */
-static bool pass_next(struct reading *reading) {
-    struct pass *self = pass_of_reading(reading);
-    struct recv *recv = reading->recv;
+static bool pass_next(struct reader *reader) {
+    struct pass *self = pass_of_reader(reader);
+    struct recv *recv = reader->recv;
     const eio_fd *to = self->to;
-    const eio_slice bytes = eioi_pool_bytes(&recv->uring->pool, reading->id);
+    const eio_slice bytes = eioi_pool_bytes(&recv->uring->pool, reader->id);
     if (to->closing || to->writing || eioi_splice_is_much(recv->fd, bytes))
         return false;
     EIO_ASSERT(recv->lent == EIOI_POOL_NONE, "one loan at a time");
     recv->reader = NULL;
-    recv->lent = reading->id;
-    reading->res = NOTHING_YET;
-    reading->waits = false;
+    recv->lent = reader->id;
+    reader->res = NOTHING_YET;
     self->loan = bytes;
     self->ended = false;
     self->another = true;
-    eio_err_drop(eioi_fd_enter(self->to, "writev", &self->inflight)); // it isn't closed
+    eio_err_drop(eioi_fd_enter(self->to, "writev", &self->out)); // it isn't closed
     start_send(self);
     return true;
 }
 
 /** The loan was written: the fiber goes on sleeping, until there is something to read. */
 static bool wait_on(struct pass *self) {
-    struct reading *reading = &self->reading;
-    struct recv *recv = reading->recv;
-    eioi_recv_release(recv->uring, reading->run.fd, self->loan.len);
+    struct recv *recv = self->reader.recv;
+    eioi_recv_release(recv->uring, self->from, self->loan.len);
     self->ended = true;
-    if (self->stop || reading->run.inflight.closed || !recv->armed || has_bytes(recv) ||
+    if (self->stop || self->in.closed || !recv->armed || has_bytes(recv) ||
         recv->end != NOTHING_YET)
         return false;
-    EIO_ASSERT(recv->reader == NULL, "one fiber reads at a time");
-    recv->reader = reading;
-    recv->streak = 0;
-    reading->waits = true;
-    reading->run.op.waiter.what = "bytes to come";
-    reading->run.op.waiter.what_arg = reading->run.fd->fd;
+    join_engine(&self->reader, recv);
     return true;
 }
 
 static void send_done(struct eioi_op *op) {
     struct pass *self = pass_of_send(op);
     self->sending = false;
-    eioi_fd_leave(self->to, &self->inflight);
+    eioi_fd_leave(self->to, &self->out);
     if (op->res < 0 || (size_t)op->res < self->loan.len || !wait_on(self))
-        eioi_wake(&self->reading.run.op.waiter, NULL);
+        eioi_wake(&self->reader.waiter, NULL);
 }
 
 static const struct eioi_op_owner send_owner = {.done = send_done};
 
 /** The loan, to where it goes, which was entered. */
 static void start_send(struct pass *self) {
-    struct eioi_waiter *w = &self->reading.run.op.waiter;
+    struct eioi_waiter *w = &self->reader.waiter;
     const struct eioi_op_spec spec = {
         .prepare = prepare_send, .what = "writev", .fault = "cqe_write", .fd = self->to->fd};
     self->sending = true;
     w->what = spec.what;
     w->what_arg = spec.fd;
-    eioi_op_start(&self->send, self->reading.run.uring, &send_owner, &spec);
+    eioi_op_start(&self->send, self->reader.recv->uring, &send_owner, &spec);
 }
 
 static void stop_send(struct pass *self) {
@@ -812,40 +909,44 @@ static void stop_send(struct pass *self) {
         eioi_op_cancel(&self->send);
 }
 
+static bool waits_for_engine(const struct pass *self) {
+    return self->reader.recv->reader == &self->reader;
+}
+
 static void cancel_pass(struct eioi_waiter *w, eio_err *reason) {
-    struct reading *reading = EIOI_CONTAINER_OF(w, struct reading, run.op.waiter);
-    if (reading->waits)
-        leave_engine(reading, eio_err_ref(reason));
+    struct pass *self = EIOI_CONTAINER_OF(w, struct pass, reader.waiter);
+    if (waits_for_engine(self))
+        leave_engine(&self->reader, eio_err_ref(reason));
     else
-        stop_send(pass_of_reading(reading));
+        stop_send(self);
 }
 
 static void pass_sink_closed(struct eioi_inflight *inflight) {
-    stop_send(EIOI_CONTAINER_OF(inflight, struct pass, inflight));
+    stop_send(EIOI_CONTAINER_OF(inflight, struct pass, out));
 }
 
 /** The write goes on when only the source closes. */
 static void pass_source_closed(struct eioi_inflight *inflight) {
-    struct reading *reading = EIOI_CONTAINER_OF(inflight, struct reading, run.inflight);
-    if (reading->waits && reading->recv->reader == reading)
-        leave_engine(reading, NULL);
+    struct pass *self = EIOI_CONTAINER_OF(inflight, struct pass, in);
+    if (waits_for_engine(self))
+        leave_engine(&self->reader, NULL);
 }
 
 /** Both shares, or none. */
-static eio_err *begin_pass(struct pass *self, struct eioi_uring *uring, eio_fd *from) {
-    self->inflight.on_close = pass_sink_closed;
-    self->inflight.role = EIOI_FD_WRITES;
-    EIO_TRY(eioi_fd_enter(self->to, "writev", &self->inflight));
-    eio_err *err = begin(&self->reading, uring, from, "readv");
+static eio_err *begin_pass(struct pass *self) {
+    self->out.on_close = pass_sink_closed;
+    self->out.role = EIOI_FD_WRITES;
+    self->in.on_close = pass_source_closed;
+    self->in.role = EIOI_FD_READS;
+    EIO_TRY(eioi_fd_enter(self->to, "writev", &self->out));
+    eio_err *err = eioi_fd_enter(self->from, "readv", &self->in);
     if (err != NULL)
-        eioi_fd_leave(self->to, &self->inflight);
-    else
-        self->reading.run.inflight.on_close = pass_source_closed;
+        eioi_fd_leave(self->to, &self->out);
     return err;
 }
 
 /** What the engine gave to the reader is the first to be read, unless a close has come meanwhile. */
-static void keep_what_came(struct reading *self) {
+static void keep_what_came(struct reader *self) {
     if (self->res > 0)
         use(self->recv, self->id, 0);
     else if (self->res != NOTHING_YET)
@@ -853,20 +954,21 @@ static void keep_what_came(struct reading *self) {
 }
 
 eio_err *eioi_recv_pass(void *backend, eio_fd *from, eio_fd *to, struct eioi_passed *passed) {
-    struct pass self = {.to = to, .loan = passed->loan};
-    struct eioi_waiter *w = &self.reading.run.op.waiter;
+    struct pass self = {.to = to, .from = from, .loan = passed->loan};
+    struct eioi_waiter *w = &self.reader.waiter;
+    self.reader.recv = of_fd(from);
+    self.reader.res = NOTHING_YET;
+    self.reader.passes = true;
     EIO_TRY(eio_fiber_check());
-    EIO_TRY(begin_pass(&self, backend, from));
-    self.reading.passes = true;
+    EIO_TRY(begin_pass(&self));
     eioi_waiter_init(w, "writev");
     start_send(&self);
     eio_err *err = eioi_wait(w, cancel_pass);
     EIO_ASSERT(!self.sending, "a write is over when the kernel is");
-    self.reading.waits = false;
-    keep_what_came(&self.reading);
+    keep_what_came(&self.reader);
     const int32_t res = self.send.res;
     // Nothing is left to be done with what was closed: it may be gone.
-    if (err == NULL && !self.ended && self.inflight.closed)
+    if (err == NULL && !self.ended && self.out.closed)
         err = eioi_err_closed("writev");
     if (from->orphan && !self.ended) {
         eioi_recv_release(backend, from, self.loan.len);
@@ -879,7 +981,7 @@ eio_err *eioi_recv_pass(void *backend, eio_fd *from, eio_fd *to, struct eioi_pas
         passed->loan = self.loan;
         passed->wrote = res > 0 ? (size_t)res : 0;
     }
-    eioi_run_end(&self.reading.run);
+    eioi_fd_leave(from, &self.in);
     // Those three say nothing of the connection: the caller's next write will.
     if (err == NULL && res < 0 && res != -EINTR && res != -EAGAIN && res != -ECANCELED)
         err = eioi_err_of_errno(-res, "writev");

@@ -6,6 +6,7 @@
 
 #include "backends/unix/low_level.h"
 
+struct eioi_op;
 struct eioi_uring;
 
 /** `perform` of a read (EIOI_FD_AHEAD) by a fiber that isn't cancelled. */
@@ -18,5 +19,7 @@ void eioi_recv_release(void *backend, eio_fd *fd, size_t used);
 /** `eioi_io_ops.pass`. */
 EIO_MUST_USE eio_err *eioi_recv_pass(void *backend, eio_fd *from, eio_fd *to,
                                      struct eioi_passed *passed);
+/** Where to say which write a close is to end. NULL: the descriptor has no engine. */
+struct eioi_op **eioi_recv_writer(const eio_fd *fd);
 
 #endif

@@ -12,14 +12,19 @@
 
 #include "eio/fiber.h"
 
-eio_err *eioi_run_begin(struct eioi_run *self, struct eioi_uring *uring, eio_fd *fd,
-                        const char *name, enum eioi_fd_role role,
-                        eioi_inflight_close_fn *on_close) {
+void eioi_run_prepare(struct eioi_run *self, struct eioi_uring *uring, eio_fd *fd, const char *name,
+                      enum eioi_fd_role role, eioi_inflight_close_fn *on_close) {
     self->uring = uring;
     self->fd = fd;
     self->name = name;
     self->inflight.on_close = on_close;
     self->inflight.role = role;
+}
+
+eio_err *eioi_run_begin(struct eioi_run *self, struct eioi_uring *uring, eio_fd *fd,
+                        const char *name, enum eioi_fd_role role,
+                        eioi_inflight_close_fn *on_close) {
+    eioi_run_prepare(self, uring, fd, name, role, on_close);
     return eioi_fd_enter(fd, name, &self->inflight);
 }
 

@@ -20,6 +20,9 @@ struct eioi_run {
     short poll_events; // what to wait for where the descriptor is O_NONBLOCK
 };
 
+/** Without taking a share. */
+void eioi_run_prepare(struct eioi_run *self, struct eioi_uring *uring, eio_fd *fd, const char *name,
+                      enum eioi_fd_role role, eioi_inflight_close_fn *on_close);
 /** Takes a share of `fd`. Errors: eio_err_closed. */
 EIO_MUST_USE eio_err *eioi_run_begin(struct eioi_run *self, struct eioi_uring *uring, eio_fd *fd,
                                      const char *name, enum eioi_fd_role role,
