@@ -2,8 +2,8 @@
 
 // Theory. `perform` is: look whether the fiber is cancelled; take a share of the descriptor, so
 // that its number stays what it is; run the operation to its result (run.c); give the share back.
-// Reads of connections are recv.c's, since what they ask for may have come already. A datagram that
-// can be sent or received at once doesn't go through the ring.
+// Reads of connections are recv.c's, since what they ask for may have come already; their writes of
+// one piece are send.c's. A datagram that can be sent or received at once doesn't go through the ring.
 
 #include <errno.h>
 #include <poll.h>

@@ -18,9 +18,12 @@
 //   What is held is read before anything else: before the end or error that came after it, also
 //   when the descriptor was taken out (eio_fd_remove), which nothing held goes with. Only a close
 //   forgets it.
-//   A reader that waits for the engine isn't known to the kernel. When it is cancelled it leaves at
-//   once, and the bytes stay for the next. It is given its buffer at the moment when that comes:
-//   neither a cancel nor a close takes it away again.
+//   A reader that waits for the engine isn't known to the kernel, nor listed with the descriptor: a
+//   close finds it through the engine, as it finds a write (send.c). So the frame of the usual read
+//   has little in it. When it is cancelled it leaves at once, and the bytes stay for the next. It is
+//   given its buffer at the moment when that comes: neither a cancel nor a close takes it away again.
+//   When the engine ends without bytes, the read goes on as one that may be single-shot (`struct
+//   reading`), with the share that it has: a descriptor that is being taken out waits for it.
 //
 // The record is made by the first loan or the first arming. It lives until its descriptor's memory
 // is gone and the kernel has said its last word. What is armed has a share of the descriptor, but

@@ -17,11 +17,6 @@ namespace {
 
 enum { BUF = 16 * 1024 };
 
-/// A turn of the loop in which the kernel had its say.
-eio_err *Settle() {
-    return eioi_sleep_until(eioi_now() + 2000000);
-}
-
 /// Until `fd` has bytes, or for ten seconds.
 eio_err *WhenReadable(int fd) {
     for (int tries = 0; tries < 5000; tries++) {
@@ -31,27 +26,6 @@ eio_err *WhenReadable(int fd) {
         EIO_TRY(Settle());
     }
     return nullptr;
-}
-
-/// A loan of everything there is at once, given back whole.
-eio_err *Lend(eio_flow *flow, std::string *out) {
-    eio_slice lent;
-    EIO_TRY(eio_source_lend(&flow->source, &lent));
-    out->assign(reinterpret_cast<const char *>(lent.base), lent.len);
-    eio_source_release(&flow->source, lent.len);
-    return nullptr;
-}
-
-/// Reads so often that the flow is armed.
-eio_err *Arm(HalfRaw *pair) {
-    std::string text;
-    for (const char *word : {"one", "two"}) {
-        pair->Send(word);
-        EIO_TRY(Lend(pair->flow, &text));
-        EXPECT_EQ(text, word);
-    }
-    // Whoever waits for a third, is served by what is armed; the wait is cancelled, that stays.
-    return First([&]() -> eio_err * { return Lend(pair->flow, &text); }, [] { return Settle(); });
 }
 
 /// Bytes that the kernel still has for `fd`.
@@ -481,6 +455,46 @@ TEST_F(RecvTest, TakenOutTheDescriptorIsNotArmedAndWhatCameIsStillRead) {
         EXPECT_EQ(text, "after");
         return nullptr;
     }));
+}
+
+/// A read of `pair`, by a loan or into its own memory, that waits for what is armed while the
+/// descriptor is taken out; then `f` happens. `*out_text` is what it got.
+template <class F>
+static eio_err *ReadWhileRemoving(eio_switch *sw, bool lend, std::string *out_text, F &&f) {
+    HalfRaw pair;
+    int fd = -1;
+    EIO_TRY(pair.Open(sw));
+    EIO_TRY(Arm(&pair));
+    eio_err *err =
+        Both([&] { return lend ? Lend(pair.flow, out_text) : pair.Read(out_text); },
+             [&] {
+                 return Both([&] { return eio_fd_remove(eio_fd_of_flow(pair.flow), &fd); },
+                             [&]() -> eio_err * {
+                                 EIO_TRY(Settle()); // nothing is armed any more
+                                 EXPECT_EQ(fd, -1) << "it waits for the read";
+                                 f(&pair);
+                                 return nullptr;
+                             });
+             });
+    if (fd >= 0)
+        close(fd);
+    return err;
+}
+
+TEST_F(RecvTest, AReadThatWaitsGoesOnWhileItsDescriptorIsTakenOut) {
+    for (bool lend : {false, true})
+        EXPECT_OK(EvalUring([lend](eio_switch *sw) -> eio_err * {
+            std::string text;
+            EIO_TRY(ReadWhileRemoving(sw, lend, &text, [](HalfRaw *pair) { pair->Send("late"); }));
+            EXPECT_EQ(text, "late");
+            EXPECT_ERR(ReadWhileRemoving(sw, lend, &text,
+                                         [](HalfRaw *pair) { eio_flow_close(pair->flow); }),
+                       &eio_err_closed);
+            EXPECT_ERR(ReadWhileRemoving(sw, lend, &text,
+                                         [](HalfRaw *pair) { eio_flow_free(pair->flow); }),
+                       &eio_err_closed);
+            return nullptr;
+        }));
 }
 
 TEST_F(RecvTest, WhileTheDescriptorIsUsedNothingIsArmed) {
