@@ -8,7 +8,8 @@
 // States: closed (new) -> open -> closing -> closed. Each operation holds a share from
 // `eioi_fd_enter` to `eioi_fd_leave`. Close marks it closing (new operations get eio_err_closed)
 // and asks every operation under way to cancel; the last one out closes the descriptor. Operations
-// stand on an intrusive list, guarded by a spin lock when several domains may use the descriptor.
+// stand on an intrusive list, guarded by a spin lock when several domains may use the descriptor, or
+// the descriptor's engine knows them.
 //
 // An eio_fd is the first member of the socket it serves, and allocated with it: the socket's owner
 // gives it up (`eioi_fd_orphan`), and the last share to come back after that frees both.
@@ -68,7 +69,10 @@ struct eioi_bound_path;
 struct eioi_fd_engine;
 /** What a descriptor asks of its engine; all of it in the descriptor's domain. */
 struct eioi_fd_engine_ops {
-    /** The descriptor closes: what came and wasn't read is forgotten, what is armed ends soon. */
+    /**
+     * The descriptor closes: what came and wasn't read is forgotten; what is armed ends soon, and
+     * what the engine knows of that isn't listed.
+     */
     void (*close)(struct eioi_fd_engine *self);
     /** Ends soon what is armed, without losing anything; its share comes back then. */
     void (*disarm)(struct eioi_fd_engine *self);
@@ -127,8 +131,8 @@ EIO_MUST_USE eio_err *eioi_fd_enter(eio_fd *self, const char *op, struct eioi_in
 /** Gives the share back; the last one out after a close closes the descriptor. */
 void eioi_fd_leave(eio_fd *self, struct eioi_inflight *inflight);
 /**
- * As enter and leave, for an operation that isn't under way for longer than a turn: a close lets it
- * end.
+ * As enter and leave, for an operation that no close has to find on the list: it is under way for a
+ * turn only, or the descriptor's engine ends it.
  */
 EIO_MUST_USE eio_err *eioi_fd_begin(eio_fd *self, const char *op, enum eioi_fd_role role);
 void eioi_fd_end(eio_fd *self, enum eioi_fd_role role);
@@ -137,7 +141,10 @@ void eioi_fd_end(eio_fd *self, enum eioi_fd_role role);
  * descriptor was closed meanwhile.
  */
 bool eioi_fd_list(eio_fd *self, struct eioi_inflight *inflight);
-/** As list, of an operation that goes on while its descriptor is taken out; no close has come. */
+/**
+ * As list, also while the descriptor is being taken out, which waits for the operation then; no close
+ * has come.
+ */
 void eioi_fd_stay(eio_fd *self, struct eioi_inflight *inflight);
 /** As enter and leave, for calls that don't wait (shutdown, getsockname). */
 EIO_MUST_USE eio_err *eioi_fd_hold(eio_fd *self, const char *op, int *out_fd);

@@ -274,10 +274,16 @@ static void serve_reader(struct recv *self, bool last) {
     eioi_wake(&reader->waiter, NULL);
 }
 
+/** The reader, who is about to go on, will want it: the descriptor, and what stands behind that. */
+static inline void prefetch_flow(const eio_fd *fd) {
+    __builtin_prefetch(fd, 1);
+    __builtin_prefetch((const char *)fd + 64, 1);
+}
+
 static void armed_more(struct eioi_op *op, int32_t res, uint32_t flags) {
     struct recv *self = of_op(op);
-    __builtin_prefetch(self->fd, 1);
-    __builtin_prefetch((const char *)self->fd + 64, 1);
+    if (self->fd != NULL)
+        prefetch_flow(self->fd);
     came(self, res, flags);
     serve_reader(self, /* last= */ false);
     if (self->held >= held_max(self))
@@ -948,12 +954,18 @@ static eio_err *begin_pass(struct pass *self) {
     return err;
 }
 
-/** What the engine gave to the reader is the first to be read, unless a close has come meanwhile. */
-static void keep_what_came(struct reader *self) {
+/**
+ * What the engine gave to the reader: bytes are the first to be read, unless a close has come
+ * meanwhile; an end or error is the result.
+ */
+static eio_err *take_what_came(struct reader *self) {
     if (self->res > 0)
         use(self->recv, self->id, 0);
+    else if (self->res == 0)
+        return eio_err_const(&eio_err_end_of_file);
     else if (self->res != NOTHING_YET)
-        self->recv->end = self->res;
+        return eioi_err_of_errno(-self->res, "readv");
+    return NULL;
 }
 
 eio_err *eioi_recv_pass(void *backend, eio_fd *from, eio_fd *to, struct eioi_passed *passed) {
@@ -968,7 +980,8 @@ eio_err *eioi_recv_pass(void *backend, eio_fd *from, eio_fd *to, struct eioi_pas
     start_send(&self);
     eio_err *err = eioi_wait(w, cancel_pass);
     EIO_ASSERT(!self.sending, "a write is over when the kernel is");
-    keep_what_came(&self.reader);
+    if (err == NULL)
+        err = take_what_came(&self.reader);
     const int32_t res = self.send.res;
     // Nothing is left to be done with what was closed: it may be gone.
     if (err == NULL && !self.ended && self.out.closed)

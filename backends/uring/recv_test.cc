@@ -286,6 +286,108 @@ TEST_F(RecvTest, AReaderOfWhatIsArmedHearsOfTheClose) {
     }));
 }
 
+TEST_F(RecvTest, WhatIsArmedWithBytesThereOutlivesTheFlowThatIsFreed) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        HalfRaw pair;
+        std::string text;
+        EIO_TRY(pair.Open(sw));
+        for (const char *word : {"one", "two"}) {
+            pair.Send(word);
+            EIO_TRY(Lend(pair.flow, &text));
+        }
+        pair.Send("three");
+        EIO_TRY(Both(
+            [&]() -> eio_err * {
+                EXPECT_ERR(pair.Read(), &eio_err_closed);
+                return nullptr;
+            },
+            [&]() -> eio_err * {
+                eio_flow_free(pair.flow);
+                return nullptr;
+            }));
+        return Settle();
+    }));
+}
+
+TEST_F(RecvTest, WhatAReaderWasGivenIsItsOwnWhateverIsClosedThen) {
+    enum Then { kClose, kFree, kCancel };
+    for (bool lend : {false, true})
+        for (Then then : {kClose, kFree, kCancel})
+            EXPECT_OK(EvalUring([=](eio_switch *sw) -> eio_err * {
+                HalfRaw pair;
+                std::string text;
+                EIO_TRY(pair.Open(sw));
+                EIO_TRY(Arm(&pair));
+                eio_err *err = CancelSub([&](eio_cancel *cc) {
+                    return Both([&] { return lend ? Lend(pair.flow, &text) : pair.Read(&text); },
+                                [&]() -> eio_err * {
+                                    pair.Send("mine");
+                                    EIO_TRY(eioi_sleep_until(eioi_now() - 1));
+                                    if (then == kClose)
+                                        eio_flow_close(pair.flow);
+                                    if (then == kFree)
+                                        eio_flow_free(pair.flow);
+                                    if (then == kCancel)
+                                        eio_cancel_cancel(cc, eio_err_failure("x"));
+                                    return nullptr;
+                                });
+                });
+                if (lend && then == kFree) { // of a flow that there isn't any more
+                    EXPECT_ERR(err, &eio_err_closed);
+                    EXPECT_EQ(text, "");
+                    return nullptr;
+                }
+                eio_err_drop(err); // the other branch's, if it was cancelled
+                EXPECT_EQ(text, "mine");
+                return nullptr;
+            }));
+}
+
+TEST_F(RecvTest, AReaderGoesOnWhenWhatIsArmedEndsWithoutBytes) {
+    enum Then { kBytes, kCancel, kClose };
+    for (int errnum : {ENOBUFS, EAGAIN, EINTR})
+        for (bool lend : {false, true})
+            for (Then then : {kBytes, kCancel, kClose})
+                EXPECT_OK(EvalUring([=](eio_switch *sw) -> eio_err * {
+                    HalfRaw pair;
+                    std::string text = "nothing";
+                    EIO_TRY(pair.Open(sw));
+                    EIO_TRY(Arm(&pair));
+                    // It is ended by its cancel, which says something else here.
+                    FaultPlan faults;
+                    eio_err *err = CancelSub([&](eio_cancel *cc) {
+                        return Both(
+                            [&] { return lend ? Lend(pair.flow, &text) : pair.Read(&text); },
+                            [&]() -> eio_err * {
+                                faults.Fail("cqe_recv", errnum);
+                                EIO_TRY(eio_fd_use(
+                                    eio_fd_of_flow(pair.flow), "test",
+                                    [](void *, int) -> eio_err * { return Settle(); }, nullptr));
+                                EIO_TRY(Settle());
+                                if (then == kBytes)
+                                    pair.Send("on");
+                                if (then == kCancel)
+                                    eio_cancel_cancel(cc, eio_err_failure("x"));
+                                if (then == kClose)
+                                    eio_flow_close(pair.flow);
+                                return nullptr;
+                            });
+                    });
+                    if (then == kBytes) {
+                        EXPECT_OK(err);
+                        EXPECT_EQ(text, "on");
+                    } else {
+                        EXPECT_ERR(err, then == kCancel ? &eio_err_cancelled : &eio_err_closed);
+                    }
+                    if (then == kClose)
+                        return nullptr;
+                    pair.Send("again");
+                    EIO_TRY(Lend(pair.flow, &text));
+                    EXPECT_EQ(text, "again");
+                    return nullptr;
+                }));
+}
+
 // Copying: the fiber sleeps through the end of its write, until there is something to read.
 
 /// Copies what comes on `pair` back to it, in `f`'s company, once it is armed.
@@ -346,6 +448,24 @@ TEST_F(RecvTest, ACopyThatWaitsAfterItsWriteHearsOfTheClose) {
                            &eio_err_closed);
                 return nullptr;
             }));
+}
+
+TEST_F(RecvTest, AnEndThatACopyWasToldIsItsOwnWhateverComesThen) {
+    for (bool closed : {false, true})
+        EXPECT_OK(EvalUring([closed](eio_switch *sw) -> eio_err * {
+            HalfRaw pair;
+            EIO_TRY(pair.Open(sw));
+            EXPECT_OK(WhileEchoing(&pair, [&](eio_cancel *cc) -> eio_err * {
+                EXPECT_EQ(shutdown(pair.raw, SHUT_WR), 0);
+                EIO_TRY(eioi_sleep_until(eioi_now() - 1)); // it goes on after this fiber
+                if (closed)
+                    eio_flow_close(pair.flow);
+                eio_cancel_cancel(cc, eio_err_failure("x"));
+                return nullptr;
+            }));
+            EXPECT_ERR(pair.Read(), closed ? &eio_err_closed : &eio_err_end_of_file);
+            return nullptr;
+        }));
 }
 
 TEST_F(RecvTest, ACopyEndsWithTheBytesAndHearsOfItsWritesError) {

@@ -129,6 +129,101 @@ TEST_P(SendTest, AReadAndAWriteThatWaitEndWithTheClose) {
     }));
 }
 
+TEST_P(SendTest, AWriteThatIsDoneIsDoneWhateverIsClosedThen) {
+    for (bool freed : {false, true})
+        EXPECT_OK(EvalUring([freed](eio_switch *sw) -> eio_err * {
+            HalfRaw pair;
+            EIO_TRY(Open(sw, &pair));
+            EIO_TRY(Both([&] { return Write(pair.flow, "done"); },
+                         [&]() -> eio_err * {
+                             EIO_TRY(eioi_sleep_until(eioi_now() - 1));
+                             if (freed)
+                                 eio_flow_free(pair.flow);
+                             else
+                                 eio_flow_close(pair.flow);
+                             return nullptr;
+                         }));
+            EXPECT_EQ(pair.Received(), "done");
+            return nullptr;
+        }));
+}
+
+TEST_P(SendTest, ACloseReachesAReadAndAWriteThatHaveNoEntryYet) {
+    enum { kEntries = 4, kOthers = 8 };
+    EXPECT_OK(EvalUring(
+        [](eio_switch *sw) -> eio_err * {
+            HalfRaw pair, others[kOthers];
+            EIO_TRY(Open(sw, &pair));
+            for (HalfRaw &other : others)
+                EIO_TRY(other.Open(sw));
+            return Both(
+                [&] { // more reads than there are entries, before the pair's own
+                    return eio_fiber_for_each(
+                        kOthers, 0,
+                        [](void *arg, size_t i) -> eio_err * {
+                            EXPECT_ERR(static_cast<HalfRaw *>(arg)[i].Read(), &eio_err_end_of_file);
+                            return nullptr;
+                        },
+                        others);
+                },
+                [&] {
+                    return Both(
+                        [&]() -> eio_err * {
+                            EXPECT_ERR(pair.Read(), &eio_err_closed);
+                            return nullptr;
+                        },
+                        [&] {
+                            return Both(
+                                [&]() -> eio_err * {
+                                    EXPECT_ERR(Write(pair.flow, "never"), &eio_err_closed);
+                                    return nullptr;
+                                },
+                                [&]() -> eio_err * {
+                                    eio_flow_close(pair.flow);
+                                    for (HalfRaw &other : others)
+                                        other.Hangup();
+                                    return nullptr;
+                                });
+                        });
+                });
+        },
+        kEntries));
+}
+
+TEST_P(SendTest, AWriteThatWaitsEndsWithACloseWhileItsDescriptorIsTakenOut) {
+    for (int errnum : {0, EAGAIN}) // with that it is listed, engine or not
+        for (bool freed : {false, true})
+            EXPECT_OK(EvalUring([=](eio_switch *sw) -> eio_err * {
+                HalfRaw pair;
+                int fd = -1;
+                EIO_TRY(Open(sw, &pair));
+                EIO_TRY(FillFlow(pair.flow));
+                FaultPlan faults;
+                if (errnum != 0)
+                    faults.Fail("cqe_write", errnum);
+                EIO_TRY(Both(
+                    [&]() -> eio_err * {
+                        EXPECT_ERR(Write(pair.flow, "never"), &eio_err_closed);
+                        return nullptr;
+                    },
+                    [&] {
+                        return Both([&] { return eio_fd_remove(eio_fd_of_flow(pair.flow), &fd); },
+                                    [&]() -> eio_err * {
+                                        EIO_TRY(Settle());
+                                        EXPECT_EQ(fd, -1) << "it waits for the write";
+                                        if (freed)
+                                            eio_flow_free(pair.flow);
+                                        else
+                                            eio_flow_close(pair.flow);
+                                        return nullptr;
+                                    });
+                    }));
+                EXPECT_GE(fd, 0) << "the number was given out";
+                close(fd);
+                return nullptr;
+            }));
+}
+
 TEST_P(SendTest, AWriteThatWaitsGoesOnWhileItsDescriptorIsTakenOut) {
     for (int errnum : {0, EAGAIN, EINTR}) // with those it is tried again
         EXPECT_OK(EvalUring([errnum](eio_switch *sw) -> eio_err * {
