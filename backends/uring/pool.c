@@ -8,7 +8,8 @@
 // with its first bytes. So growing is a matter of a few stores: it is done when an operation found
 // no buffer, and before that, when few are left. The kernel takes buffers in the order in which
 // they were given, so all of them are used by turns, and too many of them cost cache misses; a pool
-// that has much more than it needed lately retires some as they come back.
+// that has much more than it needed lately retires some as they come back. A pause says nothing of
+// what is needed: after it, the same buffers are filled as before.
 //
 // Memory is given back where nothing was received for a while, by dropping the pages of the buffers
 // that are in the ring. That takes a ring whose completions are made inside our own calls only
@@ -154,9 +155,9 @@ void eioi_pool_look(struct eioi_pool *self) {
         if (self->in_ring == self->count) // else somebody still holds one in between
             drop_memory(self->bytes, self->bytes + (size_t)self->made * STRIDE);
         self->dirty = self->in_ring < self->count;
-    }
-    if (self->least > self->wanted / 4 * 3 && self->wanted > FIRST_COUNT)
+    } else if (self->least > self->wanted / 4 * 3 && self->wanted > FIRST_COUNT) {
         self->wanted /= 2;
+    }
     self->used = false;
     self->least = self->in_ring;
 }

@@ -85,6 +85,25 @@ TEST_F(PoolTest, WithoutUseItsMemoryGoesAndComesAgain) {
     EXPECT_EQ(faults.Count("madvise"), 2);
 }
 
+TEST_F(PoolTest, APauseSaysNothingOfWhatIsNeeded) {
+    const unsigned needed = 8 * pool_.count;
+    auto peak = [&] {
+        std::vector<uint16_t> filled;
+        for (unsigned i = 0; i < needed; i++)
+            filled.push_back(Fill(1));
+        for (uint16_t id : filled)
+            eioi_pool_give(&pool_, id);
+    };
+    peak();
+    const unsigned count = pool_.count;
+    for (int i = 0; i < 5; i++)
+        eioi_pool_look(&pool_);
+    peak();
+    EXPECT_EQ(pool_.wanted, count);
+    EXPECT_EQ(pool_.count, count);
+    EXPECT_EQ(pool_.retired, EIOI_POOL_NONE) << "none was taken out of use";
+}
+
 TEST_F(PoolTest, AfterAPeakItShrinksToWhatIsNeededAndGrowsAgain) {
     const unsigned first = pool_.count;
     for (int peak = 0; peak < 2; peak++) {
