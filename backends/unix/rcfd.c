@@ -8,11 +8,11 @@
 // that nobody touches the struct when another domain may already have freed it.
 //
 // Close asks every listed operation to end, and the engine those that it knows (of one domain always,
-// and not listed: two lines of memory less in each). Of those on the list, one of this domain is asked at once. One of another
-// domain is taken off the list and gets a message; its fiber, which may be finishing at that very
-// moment, can't leave before the message has arrived, since the message is in its frame: it drains
-// its domain's inbox until then. So the message always finds its operation alive, and the
-// operation's domain with it.
+// and not listed: two lines of memory less in each). Of those on the list, one of this domain is
+// asked at once. One of another domain is taken off the list and gets a message; its fiber, which may
+// be finishing at that very moment, can't leave before the message has arrived, since the message is
+// in its frame: it drains its domain's inbox until then. So the message always finds its operation
+// alive, and the operation's domain with it.
 
 #include "backends/unix/rcfd.h"
 

@@ -65,17 +65,15 @@ static void prepare_read(struct io_op *self, struct io_uring_sqe *sqe) {
 }
 
 static void prepare_write(struct io_op *self, struct io_uring_sqe *sqe) {
-    // WAITALL: the kernel itself goes on after a short send, where it would otherwise take another
-    // turn of the loop.
-    enum { SEND_FLAGS = MSG_NOSIGNAL | MSG_WAITALL };
     const struct eioi_io *io = self->io;
     const struct iovec *iov = io->rw.iov;
     bool single = io->rw.iov_count == 1;
     if (io->fd->flags & EIOI_FD_SOCKET) {
         if (single)
-            io_uring_prep_send(sqe, io->fd->fd, iov->iov_base, capped(iov->iov_len), SEND_FLAGS);
+            io_uring_prep_send(sqe, io->fd->fd, iov->iov_base, capped(iov->iov_len),
+                               EIOI_SEND_FLAGS);
         else
-            io_uring_prep_sendmsg(sqe, io->fd->fd, msg_of_iov(self), SEND_FLAGS);
+            io_uring_prep_sendmsg(sqe, io->fd->fd, msg_of_iov(self), EIOI_SEND_FLAGS);
         return;
     }
     if (single)

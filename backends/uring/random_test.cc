@@ -124,9 +124,9 @@ class Connection {
 
     eio_err *Run(eio_switch *sw) {
         EIO_TRY(pair_.Open(sw));
-        EIO_TRY(Both([&] { return KeepReading(); },
+        EIO_TRY(Both([&] { return Keep(&Connection::Read, &reads_); },
                      [&] {
-                         return Both([&] { return KeepWriting(); },
+                         return Both([&] { return Keep(&Connection::Write, &writes_); },
                                      [&] {
                                          return Both([&] { return ComeToAnEnd(); },
                                                      [&] { return OtherSide(); });
@@ -177,19 +177,12 @@ class Connection {
         return nullptr;
     }
 
-    eio_err *KeepReading() {
-        while (!freed_ && !SaysClosed(random_.MaybeCancelled([&] { return Read(); })))
+    /// `op` again and again, until the flow is closed or gone; then `*goes_on` is false.
+    eio_err *Keep(eio_err *(Connection::*op)(), bool *goes_on) {
+        while (!freed_ && !SaysClosed(random_.MaybeCancelled([&] { return (this->*op)(); })))
             if (random_.OneIn(4))
                 EIO_TRY(random_.Pause());
-        reads_ = false;
-        return nullptr;
-    }
-
-    eio_err *KeepWriting() {
-        while (!freed_ && !SaysClosed(random_.MaybeCancelled([&] { return Write(); })))
-            if (random_.OneIn(3))
-                EIO_TRY(random_.Pause());
-        writes_ = false;
+        *goes_on = false;
         return nullptr;
     }
 

@@ -19,10 +19,8 @@
 
 void eioi_send_prepare(struct io_uring_sqe *sqe, const eio_fd *fd, eio_slice bytes) {
     const size_t len = EIOI_LIMIT(short_write, bytes.len);
-    // WAITALL: the kernel itself goes on after a short send, where it would otherwise take another
-    // turn of the loop.
     io_uring_prep_send(sqe, fd->fd, bytes.base, len < EIOI_IO_LEN_MAX ? len : EIOI_IO_LEN_MAX,
-                       MSG_NOSIGNAL | MSG_WAITALL);
+                       EIOI_SEND_FLAGS);
 }
 
 /** A write that is tried until there is a result. In the frame of the fiber that waits. */

@@ -104,28 +104,33 @@ TEST_P(SendTest, AWriteThatWaitsIsEndedByACancelAndByEveryClose) {
         }));
 }
 
+/// A read and a write of the flow of `pair` wait, and say that it is closed, once `f` has happened.
+template <class F> static eio_err *BothEnd(HalfRaw *pair, F &&f) {
+    return Both(
+        [&]() -> eio_err * {
+            EXPECT_ERR(pair->Read(), &eio_err_closed);
+            return nullptr;
+        },
+        [&] {
+            return Both(
+                [&]() -> eio_err * {
+                    EXPECT_ERR(Write(pair->flow, "never"), &eio_err_closed);
+                    return nullptr;
+                },
+                f);
+        });
+}
+
 TEST_P(SendTest, AReadAndAWriteThatWaitEndWithTheClose) {
     EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
         HalfRaw pair;
         EIO_TRY(Open(sw, &pair));
         EIO_TRY(FillFlow(pair.flow));
-        return Both(
-            [&]() -> eio_err * {
-                EXPECT_ERR(pair.Read(), &eio_err_closed);
-                return nullptr;
-            },
-            [&] {
-                return Both(
-                    [&]() -> eio_err * {
-                        EXPECT_ERR(Write(pair.flow, "stuck"), &eio_err_closed);
-                        return nullptr;
-                    },
-                    [&]() -> eio_err * {
-                        EIO_TRY(Settle());
-                        eio_flow_free(pair.flow);
-                        return nullptr;
-                    });
-            });
+        return BothEnd(&pair, [&]() -> eio_err * {
+            EIO_TRY(Settle());
+            eio_flow_free(pair.flow);
+            return nullptr;
+        });
     }));
 }
 
@@ -167,24 +172,12 @@ TEST_P(SendTest, ACloseReachesAReadAndAWriteThatHaveNoEntryYet) {
                         others);
                 },
                 [&] {
-                    return Both(
-                        [&]() -> eio_err * {
-                            EXPECT_ERR(pair.Read(), &eio_err_closed);
-                            return nullptr;
-                        },
-                        [&] {
-                            return Both(
-                                [&]() -> eio_err * {
-                                    EXPECT_ERR(Write(pair.flow, "never"), &eio_err_closed);
-                                    return nullptr;
-                                },
-                                [&]() -> eio_err * {
-                                    eio_flow_close(pair.flow);
-                                    for (HalfRaw &other : others)
-                                        other.Hangup();
-                                    return nullptr;
-                                });
-                        });
+                    return BothEnd(&pair, [&]() -> eio_err * {
+                        eio_flow_close(pair.flow);
+                        for (HalfRaw &other : others)
+                            other.Hangup();
+                        return nullptr;
+                    });
                 });
         },
         kEntries));
