@@ -143,7 +143,6 @@ static eio_err *wait_turn(struct op *op, bool again, bool later, int32_t *out_re
     eioi_waiter_init(w, call->io->name);
     w->what_arg = call->io->fd->fd;
     op->wait.served = false;
-    op->wait.event = NULL;
     if (again)
         eioi_list_push_head(op->line, &w->node);
     else

@@ -24,9 +24,9 @@
 // loop would be woken by what is no business of its own.
 //
 // Lines. Operations are served first in, first out: the first of a line is woken by an event (or has
-// it dealt with in the loop, by `event`), stays first until it has got what it waits for, and passes
-// the turn on if there may be more. Whoever comes while a line exists joins it. Invariant: the first
-// of a line has its turn, or the flag is false. Watchers take nothing away: all are woken.
+// it dealt with in the loop, when it copies), stays first until it has got what it waits for, and
+// passes the turn on if there may be more. Whoever comes while a line exists joins it. Invariant: the
+// first of a line has its turn, or the flag is false. Watchers take nothing away: all are woken.
 
 #include "backends/epoll/poll.h"
 
@@ -34,6 +34,7 @@
 #include <poll.h>
 #include <stdatomic.h>
 
+#include "backends/epoll/stream.h"
 #include "backends/unix/low_level.h"
 #include "eio/fiber.h"
 #include "fiber/base/alloc.h"
@@ -186,6 +187,7 @@ static void start_anew(struct eioi_epoll *self, int fd, struct eioi_polled *poll
     polled->greedy = false;
     polled->no_nowait = false;
     polled->nonblock = false;
+    polled->copies = false; // its fiber is served by the next event
     // Only where two eio_fds have one number does anybody wait: their events must go on coming.
     uint32_t events = wanted(polled);
     if (events != 0)
@@ -227,18 +229,6 @@ bool eioi_poll_serve(struct eioi_list *line) {
     return true;
 }
 
-/** An event has come for those in `line`. */
-static inline bool take_event(struct eioi_list *line) {
-    if (eioi_list_empty(line))
-        return false;
-    struct eioi_poll_wait *first =
-        EIOI_CONTAINER_OF(line->next, struct eioi_poll_wait, waiter.node);
-    if (first->event == NULL || first->served)
-        return eioi_poll_serve(line);
-    first->event(first);
-    return true;
-}
-
 static bool wake_watchers(struct eioi_polled *polled, uint32_t events) {
     bool any = false;
     EIOI_LIST_EACH (it, &polled->watchers) {
@@ -269,11 +259,19 @@ static void took_out(struct eioi_epoll *self, int fd, struct eioi_polled *polled
     }
 }
 
-void eioi_poll_dispatch(struct eioi_epoll *self, const struct epoll_event *event) {
-    int fd = (int)(uint32_t)event->data.u64;
+static inline int fd_of(const struct epoll_event *event) {
+    return (int)(uint32_t)event->data.u64;
+}
+
+/** Not of `wake_fd`, which has none. */
+static inline struct eioi_polled *polled_of(const struct eioi_epoll *self, int fd) {
+    return &self->table.chunks[fd / EIOI_POLLED_CHUNK][fd % EIOI_POLLED_CHUNK];
+}
+
+static void dispatch(struct eioi_epoll *self, const struct epoll_event *event) {
+    int fd = fd_of(event);
     uint32_t events = event->events;
-    struct eioi_polled *polled =
-        &self->table.chunks[fd / EIOI_POLLED_CHUNK][fd % EIOI_POLLED_CHUNK];
+    struct eioi_polled *polled = polled_of(self, fd);
     if (polled->generation != event->data.u64 >> 32)
         return;
     bool foreign = polled->serial == 0;
@@ -283,12 +281,16 @@ void eioi_poll_dispatch(struct eioi_epoll *self, const struct epoll_event *event
     bool out = false;
     if (events & (EPOLLOUT | ENDED)) {
         polled->writable = true;
-        out = take_event(&polled->writers);
+        out = eioi_poll_serve(&polled->writers);
     }
     if (events & (READ_EVENTS | ENDED)) {
         polled->readable = true;
         polled->greedy |= (events & ((READ_EVENTS & ~(uint32_t)EPOLLIN) | ENDED)) != 0;
-        in = take_event(&polled->readers);
+        in = true;
+        if (polled->copies)
+            eioi_stream_go_round(self, polled, fd);
+        else
+            in = eioi_poll_serve(&polled->readers);
     }
     if (polled->watched)
         in = out = wake_watchers(polled, events) || in || out;
@@ -302,6 +304,35 @@ void eioi_poll_dispatch(struct eioi_epoll *self, const struct epoll_event *event
         took_in(self, fd, polled, in);
     else if (events & EPOLLOUT)
         took_out(self, fd, polled, out); // beside an event to read it only says that it's still so
+}
+
+/**
+ * The system calls of one copy put out of the cache what the next ones need: it's on its way in
+ * meanwhile.
+ */
+static inline void look_ahead(const struct eioi_epoll *self, int i, int count) {
+    if (i + 2 < count && fd_of(&self->events[i + 2]) != self->wake_fd) {
+        const struct eioi_polled *polled = polled_of(self, fd_of(&self->events[i + 2]));
+        __builtin_prefetch(polled, 1);
+        __builtin_prefetch(&polled->copy, 1);
+    }
+    if (i + 1 < count && fd_of(&self->events[i + 1]) != self->wake_fd) {
+        const struct eioi_polled *polled = polled_of(self, fd_of(&self->events[i + 1]));
+        if (polled->copies) {
+            __builtin_prefetch(polled->copy.from);
+            __builtin_prefetch(polled->copy.to);
+        } else if (!eioi_list_empty(&polled->readers)) {
+            __builtin_prefetch(polled->readers.next, 1);
+        }
+    }
+}
+
+void eioi_poll_dispatch(struct eioi_epoll *self, int count) {
+    for (int i = 0; i < count; i++) {
+        look_ahead(self, i, count);
+        if (fd_of(&self->events[i]) != self->wake_fd)
+            dispatch(self, &self->events[i]);
+    }
 }
 
 void eioi_poll_take_turn(void) {

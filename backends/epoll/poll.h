@@ -31,6 +31,13 @@ enum eioi_polled_kind {
     EIOI_POLLED_OTHER, // no
 };
 
+/** A copy that goes round in the loop, see stream.c. */
+struct eioi_polled_copy {
+    eio_fd *from, *to;
+    struct eioi_polled *out; // what is known of `to`
+    uint64_t serial;         // of `to`
+};
+
 /** One descriptor number. */
 struct eioi_polled {
     // What messages on a connection need: one cache line.
@@ -50,24 +57,22 @@ struct eioi_polled {
     bool no_nowait;  // RWF_NOWAIT doesn't work on it
     bool nonblock;   // a listener that is known to be O_NONBLOCK
     bool watched;    // somebody is in `watchers`
+    bool copies;     // the first of `readers` is a copy that goes round in the loop: `copy`
+    // What such a copy needs: another line.
+    struct eioi_polled_copy copy;
     // The rest.
     struct eioi_list watchers; // struct eioi_poll_wait: those who wait for a foreign descriptor
     void *block;               // of a chunk's first: what the allocator gave
 };
 
-_Static_assert(offsetof(struct eioi_polled, watchers) == 64, "what messages need is one line");
+_Static_assert(offsetof(struct eioi_polled, copy) == 64, "what messages need is one line");
+_Static_assert(sizeof(struct eioi_polled) == 128, "and what copies need is another");
 
 /** One who waits. In the waiting fiber's frame. */
 struct eioi_poll_wait {
     struct eioi_waiter waiter; // its node is in one of the lists above
     uint32_t events;           // watchers: EPOLLIN, EPOLLOUT or both
     bool served;               // operations: it is this one's turn; nobody overtakes it
-    /**
-     * Operations: called by the loop when an event has come for the first of a line, instead of
-     * giving it its turn. It deals with that and waits on, or takes itself out of the line and wakes
-     * its fiber, `served`. NULL: it's given its turn.
-     */
-    void (*event)(struct eioi_poll_wait *self);
 };
 
 /** A loop's descriptors, by number. */
@@ -116,8 +121,8 @@ static inline bool eioi_poll_is_armed(const struct eioi_polled *self, uint32_t w
 int eioi_poll_arm(struct eioi_epoll *self, int fd, struct eioi_polled *polled, uint32_t want);
 /** It's the turn of the first in `line`, if there is one. */
 bool eioi_poll_serve(struct eioi_list *line);
-/** Takes one event: notes what it says, and wakes those who waited for it. */
-void eioi_poll_dispatch(struct eioi_epoll *self, const struct epoll_event *event);
+/** Takes `self->events[0 .. count)`: notes what they say, and wakes those who waited for it. */
+void eioi_poll_dispatch(struct eioi_epoll *self, int count);
 
 /** `eioi_backend_ops.await_fd`. */
 EIO_MUST_USE eio_err *eioi_epoll_await_fd(void *backend, int fd, short events);

@@ -79,10 +79,7 @@ static int wait_events(struct eioi_epoll *self, int64_t deadline_ns) {
 
 static enum eioi_poll_result epoll_poll(void *backend, int64_t deadline_ns) {
     struct eioi_epoll *self = backend;
-    int count = wait_events(self, deadline_ns);
-    for (int i = 0; i < count; i++)
-        if (self->events[i].data.u64 != (uint32_t)self->wake_fd)
-            eioi_poll_dispatch(self, &self->events[i]);
+    eioi_poll_dispatch(self, wait_events(self, deadline_ns));
     return EIOI_POLL_OK;
 }
 

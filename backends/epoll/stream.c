@@ -16,6 +16,10 @@
 // each time. The fiber is woken, and the caller goes on with the loan as it stands, when a send
 // doesn't take all, when much has come at once, when no event will say that there is more, and by an
 // error. Nobody looks in a round whether the fiber is cancelled: one that is doesn't wait any more.
+//
+// What a round needs stands in the descriptor's record, not in the fiber's frame. A record is two
+// lines beside those of other descriptors, 32 to a page; each frame is on a page of its own, and with
+// hundreds of connections finding a page costs more than fetching a line.
 
 #include "backends/epoll/stream.h"
 
@@ -64,8 +68,13 @@ static inline int32_t receive(struct eioi_epoll *loop, struct eioi_polled *polle
                         : eioi_epoll_receive(polled, io->fd->fd, io->rw.iov, 1);
 }
 
+static inline void stop_waiting(struct reader *self) {
+    eioi_list_unlink(&self->wait.waiter.node);
+    self->polled->copies = false; // it was this one that did, if any: there is one reader
+}
+
 static void reader_cancelled(struct eioi_waiter *w, eio_err *reason) {
-    eioi_list_unlink(&w->node);
+    stop_waiting(EIOI_CONTAINER_OF(w, struct reader, wait.waiter));
     eioi_wake(w, eio_err_ref(reason));
 }
 
@@ -73,20 +82,20 @@ static void reader_closed(struct eioi_inflight *inflight) {
     struct reader *self = EIOI_CONTAINER_OF(inflight, struct reader, inflight);
     if (self->wait.waiter.woken) // it is running, or ready to
         return;
-    eioi_list_unlink(&self->wait.waiter.node);
+    stop_waiting(self);
     eioi_wake(&self->wait.waiter, NULL);
 }
 
 /** Whether an event will say that there is more, and no system call is worth while before it. */
-static inline bool is_quiet(const struct reader *self) {
-    const struct eioi_polled *polled = self->polled;
-    return !self->fd->closing && !polled->readable && polled->serial == self->serial &&
-           eioi_poll_is_armed(polled, EPOLLIN);
+static inline bool is_quiet(const struct eioi_polled *polled, const eio_fd *fd) {
+    return !polled->readable && eioi_poll_is_armed(polled, EPOLLIN) && !fd->closing;
 }
 
 /** And nobody is before it. */
 static inline bool may_wait(const struct reader *self) {
-    return is_quiet(self) && eioi_list_empty(&self->polled->readers);
+    const struct eioi_polled *polled = self->polled;
+    return is_quiet(polled, self->fd) && polled->serial == self->serial &&
+           eioi_list_empty(&polled->readers);
 }
 
 static inline eio_err *enter(struct reader *self) {
@@ -102,12 +111,11 @@ static inline void leave(struct reader *self) {
     eioi_fd_leave(self->fd, &self->inflight);
 }
 
-static inline eio_err *wait_for_event(struct reader *self, void (*event)(struct eioi_poll_wait *)) {
+static inline eio_err *wait_for_event(struct reader *self) {
     struct eioi_waiter *w = &self->wait.waiter;
     eioi_waiter_init(w, "readv");
     w->what_arg = self->fd->fd;
     self->wait.served = false;
-    self->wait.event = event;
     eioi_list_push_tail(&self->polled->readers, &w->node);
     EIO_TRY(eioi_wait(w, reader_cancelled));
     eioi_list_unlink(&w->node);
@@ -119,7 +127,7 @@ static eio_err *receive_when_there(struct reader *self, const struct eioi_io *io
                                    struct eioi_loan *loan, int32_t *out_res) {
     int32_t res = EIOI_WOULD_BLOCK;
     do {
-        EIO_TRY(wait_for_event(self, /* event= */ NULL));
+        EIO_TRY(wait_for_event(self));
         res = receive(self->loop, self->polled, io, loan);
         if (__builtin_expect(res == EIOI_WOULD_BLOCK, 0)) {
             self->polled->readable = false;
@@ -219,20 +227,18 @@ bool eioi_stream_write(struct eioi_epoll *loop, const struct eioi_io *io, int32_
 
 struct pass {
     struct reader reader;
-    const eio_fd *to;
-    struct eioi_polled *out; // what is known of it
-    uint64_t serial;         // of `to`
     struct eioi_passed *passed;
     eio_err *err; // what ended it; NULL: nothing that is an error
 };
 
 /** Sends; 0 is written when that isn't for here. */
-static inline eio_err *pass_some(struct pass *self, eio_slice bytes, size_t *out_wrote) {
+static inline eio_err *pass_some(const struct eioi_polled_copy *copy, eio_slice bytes,
+                                 size_t *out_wrote) {
     const struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes.base, .iov_len = bytes.len};
     *out_wrote = 0;
-    if (self->to->closing || self->out->serial != self->serial)
+    if (copy->to->closing || copy->out->serial != copy->serial)
         return NULL;
-    int32_t res = send_some(self->to, self->out, &iov);
+    int32_t res = send_some(copy->to, copy->out, &iov);
     if (__builtin_expect(res >= 0, 1))
         *out_wrote = (size_t)res;
     else if (res != EIOI_WOULD_BLOCK)
@@ -240,52 +246,68 @@ static inline eio_err *pass_some(struct pass *self, eio_slice bytes, size_t *out
     return NULL;
 }
 
-/** What a receive that brought no bytes means. NULL: nothing. */
-static eio_err *nothing_came(struct reader *self, int32_t res) {
-    if (res == 0)
-        return eio_err_const(&eio_err_end_of_file);
-    if (res == EIOI_WOULD_BLOCK)
-        self->polled->readable = false;
-    return is_result(res) ? eioi_err_of_errno(-res, "readv") : NULL;
+static struct pass *pass_of(const struct eioi_polled *polled) {
+    return EIOI_CONTAINER_OF(polled->readers.next, struct pass, reader.wait.waiter.node);
 }
 
-/** Receives, and sends that. False: what wasn't sent is lent, or `err` says why nothing was. */
-static inline bool make_round(struct pass *self) {
-    struct reader *reader = &self->reader;
-    struct eioi_buffers *buffers = &reader->loop->buffers;
-    struct eioi_buffer *buffer = eioi_buffer_take(buffers);
-    if (buffer == NULL) {
-        self->err = eio_err_const(&eio_err_out_of_memory);
-        return false;
-    }
-    const struct iovec iov = eioi_buffer_iovec(buffer);
-    int32_t res = eioi_epoll_receive(reader->polled, reader->fd->fd, &iov, 1);
-    if (__builtin_expect(res <= 0, 0)) {
-        eioi_buffer_give(buffers, buffer);
-        self->err = nothing_came(reader, res);
-        return self->err == NULL;
-    }
-    const eio_slice bytes = eio_slice_of(buffer->bytes, (size_t)res);
-    size_t wrote = 0;
-    if (!eioi_splice_is_much(reader->fd, bytes))
-        self->err = pass_some(self, bytes, &wrote);
-    if (__builtin_expect(wrote == bytes.len, 1)) {
-        eioi_buffer_give(buffers, buffer);
-        return true;
-    }
-    eioi_loan_hold(eioi_loan_of(reader->fd, buffers), buffer, bytes.len);
-    *self->passed = (struct eioi_passed){.loan = bytes, .wrote = wrote, .another = true};
+/** No bytes were received. False: it's over, and `err` says why. */
+static __attribute__((noinline)) bool nothing_came(struct eioi_polled *polled, int32_t res) {
+    struct pass *self = pass_of(polled);
+    if (res == EIOI_WOULD_BLOCK)
+        polled->readable = false;
+    if (res == 0)
+        self->err = eio_err_const(&eio_err_end_of_file);
+    else if (is_result(res))
+        self->err = eioi_err_of_errno(-res, "readv");
+    return self->err == NULL;
+}
+
+/** Not all of what was received was sent: what came is lent. */
+static __attribute__((noinline)) bool hold(struct eioi_epoll *loop, struct eioi_polled *polled,
+                                           struct eioi_buffer *buffer, size_t len, size_t wrote,
+                                           eio_err *err) {
+    struct pass *self = pass_of(polled);
+    eioi_loan_hold(eioi_loan_of(self->reader.fd, &loop->buffers), buffer, len);
+    *self->passed = (struct eioi_passed){
+        .loan = eio_slice_of(buffer->bytes, len),
+        .wrote = wrote,
+        .another = true,
+    };
+    self->err = err;
     return false;
 }
 
-/** `eioi_poll_wait.event`. */
-static void pass_event(struct eioi_poll_wait *wait) {
-    struct pass *self = EIOI_CONTAINER_OF(wait, struct pass, reader.wait);
-    if (__builtin_expect(make_round(self) && is_quiet(&self->reader), 1))
+/** Receives, and sends that. False: what wasn't sent is lent, or `err` says why nothing was. */
+static inline bool make_round(struct eioi_epoll *loop, struct eioi_polled *polled, int fd) {
+    struct eioi_buffer *buffer = eioi_buffer_take(&loop->buffers);
+    if (buffer == NULL) {
+        pass_of(polled)->err = eio_err_const(&eio_err_out_of_memory);
+        return false;
+    }
+    const struct iovec iov = eioi_buffer_iovec(buffer);
+    int32_t res = eioi_epoll_receive(polled, fd, &iov, 1);
+    if (__builtin_expect(res <= 0, 0)) {
+        eioi_buffer_give(&loop->buffers, buffer);
+        return nothing_came(polled, res);
+    }
+    const eio_slice bytes = eio_slice_of(buffer->bytes, (size_t)res);
+    size_t wrote = 0;
+    eio_err *err = NULL;
+    if (!eioi_splice_is_much(polled->copy.from, bytes))
+        err = pass_some(&polled->copy, bytes, &wrote);
+    if (__builtin_expect(wrote < bytes.len, 0))
+        return hold(loop, polled, buffer, bytes.len, wrote, err);
+    eioi_buffer_give(&loop->buffers, buffer);
+    return true;
+}
+
+void eioi_stream_go_round(struct eioi_epoll *loop, struct eioi_polled *polled, int fd) {
+    if (__builtin_expect(make_round(loop, polled, fd) && is_quiet(polled, polled->copy.from), 1))
         return;
-    wait->served = true;
-    eioi_list_unlink(&wait->waiter.node);
-    eioi_wake(&wait->waiter, NULL);
+    struct reader *reader = &pass_of(polled)->reader;
+    stop_waiting(reader);
+    reader->wait.served = true;
+    eioi_wake(&reader->wait.waiter, NULL);
 }
 
 static void end_loan(eio_fd *from, struct eioi_passed *passed) {
@@ -294,13 +316,15 @@ static void end_loan(eio_fd *from, struct eioi_passed *passed) {
 }
 
 /** Until something ends the rounds. */
-static eio_err *go_round(struct pass *self) {
-    eio_fd *from = self->reader.fd;
+static eio_err *go_round(struct pass *self, const struct eioi_polled_copy *copy) {
+    eio_fd *from = copy->from;
     struct eioi_passed *passed = self->passed;
     passed->another = true;
     self->err = NULL;
     EIO_TRY(enter(&self->reader));
-    eio_err *err = wait_for_event(&self->reader, pass_event);
+    self->reader.polled->copy = *copy;
+    self->reader.polled->copies = true;
+    eio_err *err = wait_for_event(&self->reader);
     if (err == NULL)
         err = self->err;
     if (from->orphan) { // nobody can go on with it any more
@@ -318,21 +342,21 @@ eio_err *eioi_stream_pass(void *backend, eio_fd *from, eio_fd *to, struct eioi_p
     if (from->fd < 0 || !is_here(to))
         return NULL;
     EIO_TRY(eio_fiber_check());
+    struct eioi_polled_copy copy = {.from = from, .to = to};
     reader->loop = backend;
     reader->fd = from;
     reader->polled = eioi_poll_of(reader->loop, from);
-    self.to = to;
-    self.out = eioi_poll_of(reader->loop, to);
-    if (reader->polled == NULL || self.out == NULL)
+    copy.out = eioi_poll_of(reader->loop, to);
+    if (reader->polled == NULL || copy.out == NULL)
         return NULL;
     reader->serial = reader->polled->serial;
-    self.serial = self.out->serial;
+    copy.serial = copy.out->serial;
     self.passed = passed;
     bool much = eioi_splice_is_much(from, passed->loan);
-    EIO_TRY(pass_some(&self, passed->loan, &passed->wrote));
+    EIO_TRY(pass_some(&copy, passed->loan, &passed->wrote));
     if (passed->wrote < passed->loan.len)
         return NULL;
     end_loan(from, passed);
     bool over = much || eioi_loan_has_rest(from) || !may_wait(reader);
-    return over ? NULL : go_round(&self);
+    return over ? NULL : go_round(&self, &copy);
 }

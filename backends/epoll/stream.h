@@ -26,5 +26,7 @@ bool eioi_stream_write(struct eioi_epoll *loop, const struct eioi_io *io, int32_
 /** `eioi_io_ops.pass`. */
 EIO_MUST_USE eio_err *eioi_stream_pass(void *backend, eio_fd *from, eio_fd *to,
                                        struct eioi_passed *passed);
+/** An event has come for what `polled->copy` reads, descriptor `fd`. */
+void eioi_stream_go_round(struct eioi_epoll *loop, struct eioi_polled *polled, int fd);
 
 #endif

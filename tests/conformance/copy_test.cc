@@ -478,6 +478,43 @@ TEST_P(CopyTest, ADescriptorTakenOutMeanwhileHasWhatIsNotSent) {
     EXPECT_EQ(rest, "bytes"); // in the descriptor, or sent on
 }
 
+/// Another flow, for a moment, of the descriptor of `end` writes to it.
+eio_err *WriteAsAnother(eio_stream_socket *end, const char *text) {
+    int number = -1;
+    auto note = [](void *arg, int fd) -> eio_err * {
+        *static_cast<int *>(arg) = fd;
+        return nullptr;
+    };
+    EIO_TRY(eio_fd_use(eio_fd_of_flow(&end->flow), "test", note, &number));
+    return SwitchRun([&](eio_switch *sw) -> eio_err * {
+        eio_import_opts opts = {};
+        opts.keep_open = true;
+        eio_stream_socket *other;
+        EIO_TRY(eio_import_stream(sw, number, &opts, &other));
+        return eio_flow_copy_string(text, &other->flow.sink);
+    });
+}
+
+TEST_P(CopyTest, OtherFlowsOfItsDescriptorsMayWriteInBetween) {
+    Line line;
+    EXPECT_OK(WhileCopying(
+        [&](eio_cancel *) -> eio_err * {
+            for (int i = 0; i < 3; i++) {
+                std::string got(4, ' ');
+                EIO_TRY(WriteAsAnother(line.source, "back"));
+                EIO_TRY(eio_source_read_exact(&line.in->flow.source, eio_buf_of(&got[0], 4)));
+                EXPECT_EQ(got, "back");
+                EIO_TRY(line.Exchange("after the source's " + std::to_string(i)));
+                EIO_TRY(WriteAsAnother(line.sink, "forth"));
+                EIO_TRY(line.Read(5, &got));
+                EXPECT_EQ(got, "forth");
+                EIO_TRY(line.Exchange("after the sink's " + std::to_string(i)));
+            }
+            return eio_flow_shutdown(&line.in->flow, EIO_SHUTDOWN_SEND);
+        },
+        &line));
+}
+
 TEST_P(CopyTest, ItsDescriptorsMayBeUsedAndItsSinkWrittenToInBetween) {
     Line line;
     auto yield = [](void *, int) -> eio_err * { return eio_fiber_yield(); };
