@@ -629,6 +629,41 @@ TEST_F(SchedTest, ALoopThatSpinsForNothingSleeps) {
     EXPECT_EQ(loop.polls, 11u) << "it spins as long as it was told";
 }
 
+TEST_F(SchedTest, ALoopThatSpinsGoesOnWhileSomethingComesThatReadiesNoFiber) {
+    TestLoop loop;
+    loop.step = 10;
+    loop.spin_ns = 100;
+    loop.busy_polls = 30;
+    EXPECT_OK(loop.Run([] { return eioi_sleep_until(350); }));
+    EXPECT_EQ(loop.sleeps, 0u);
+    EXPECT_EQ(loop.now, 350);
+}
+
+TEST_F(SchedTest, ALoopThatSpinsDoesSoAgainAfterItWasWokenForNoFiber) {
+    TestLoop loop;
+    loop.step = 10;
+    loop.spin_ns = 100;
+    loop.ExpectPokes();
+    EXPECT_OK(loop.Run([&] {
+        eioi_sched *sched = eioi_sched_current();
+        eioi_message nothing = {};
+        nothing.run = [](eioi_message *) {};
+        eioi_waiter w;
+        eioi_waiter_init(&w, "a poll");
+        loop.on_poll = [&] {
+            if (loop.polls == 11) // the first that may block
+                eioi_post(sched, &nothing);
+            if (loop.polls == 15)
+                eioi_wake(&w, nullptr);
+        };
+        eio_err *err = eioi_wait(&w, nullptr);
+        loop.on_poll = nullptr;
+        return err;
+    }));
+    EXPECT_EQ(loop.polls, 15u);
+    EXPECT_EQ(loop.sleeps, 1u);
+}
+
 TEST_F(SchedTest, ALoopThatDoesNotSpinSleepsAtOnce) {
     TestLoop loop;
     loop.step = 10;

@@ -63,11 +63,12 @@ class TestLoop {
     /// Other threads will wake this loop: a wait without a deadline isn't a deadlock.
     void ExpectPokes() { expect_pokes_ = true; }
 
-    int64_t now = 0;               // the time
-    int64_t step = 0;              // what each poll that doesn't block adds to it
-    int64_t spin_ns = 0;           // of the loop, when it runs
-    unsigned polls = 0;            // polls so far
-    unsigned sleeps = 0;           // those of them that might block
+    int64_t now = 0;         // the time
+    int64_t step = 0;        // what each poll that doesn't block adds to it
+    int64_t spin_ns = 0;     // of the loop, when it runs
+    unsigned busy_polls = 0; // so many of the first polls find something that readies no fiber
+    unsigned polls = 0;      // polls so far
+    unsigned sleeps = 0;     // those of them that might block
     std::function<void()> on_poll; // runs in each poll, as an event's handler would
     std::function<void()> on_poke; // runs at the end of each poke, in the poking thread
 
@@ -80,7 +81,7 @@ class TestLoop {
             self->on_poll();
         if (deadline_ns == EIOI_POLL_NOW) {
             self->now += self->step;
-            return EIOI_POLL_OK;
+            return self->polls <= self->busy_polls ? EIOI_POLL_BUSY : EIOI_POLL_OK;
         }
         self->sleeps++;
         std::unique_lock<std::mutex> lock(self->mutex_);

@@ -79,8 +79,9 @@ static int wait_events(struct eioi_epoll *self, int64_t deadline_ns) {
 
 static enum eioi_poll_result epoll_poll(void *backend, int64_t deadline_ns) {
     struct eioi_epoll *self = backend;
-    eioi_poll_dispatch(self, wait_events(self, deadline_ns));
-    return EIOI_POLL_OK;
+    int count = wait_events(self, deadline_ns);
+    eioi_poll_dispatch(self, count);
+    return count > 0 ? EIOI_POLL_BUSY : EIOI_POLL_OK;
 }
 
 static void epoll_poke(void *backend) {

@@ -263,8 +263,7 @@ static enum eioi_poll_result uring_poll(void *backend, int64_t deadline_ns) {
         enter_until(self, deadline_ns);
     else if (all_queued && (eioi_ring_queued(&self->ring) > 0 || eioi_ring_has_hidden(&self->ring)))
         enter_now(self);
-    take_all(self);
-    return EIOI_POLL_OK;
+    return take_all(self) > 0 ? EIOI_POLL_BUSY : EIOI_POLL_OK;
 }
 
 static void uring_poke(void *backend) {

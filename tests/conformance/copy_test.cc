@@ -478,6 +478,24 @@ TEST_P(CopyTest, ADescriptorTakenOutMeanwhileHasWhatIsNotSent) {
     EXPECT_EQ(rest, "bytes"); // in the descriptor, or sent on
 }
 
+TEST_P(CopyTest, ALoopThatSpinsIsToldWhatWasPassedOn) {
+    Line line;
+    EXPECT_OK(WhileCopying(
+        [&](eio_cancel *) -> eio_err * {
+            auto poll = [] {
+                return eioi_backend_ops_current()->poll(eioi_backend(), EIOI_POLL_NOW);
+            };
+            EXPECT_EQ(poll(), EIOI_POLL_OK);
+            EXPECT_EQ(WriteRaw(eio_fd_of_flow(&line.in->flow), "bytes"), 5);
+            EXPECT_EQ(poll(), EIOI_POLL_BUSY);
+            std::string got;
+            EIO_TRY(line.Read(5, &got));
+            EXPECT_EQ(got, "bytes");
+            return eio_flow_shutdown(&line.in->flow, EIO_SHUTDOWN_SEND);
+        },
+        &line));
+}
+
 /// Another flow, for a moment, of the descriptor of `end` writes to it.
 eio_err *WriteAsAnother(eio_stream_socket *end, const char *text) {
     int number = -1;
