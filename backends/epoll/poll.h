@@ -57,7 +57,8 @@ struct eioi_polled {
     bool no_nowait;  // RWF_NOWAIT doesn't work on it
     bool nonblock;   // a listener that is known to be O_NONBLOCK
     bool watched;    // somebody is in `watchers`
-    bool copies;     // the first of `readers` is a copy that goes round in the loop: `copy`
+    bool copies;     // the first of `readers` is a copy that goes round in the loop: `copy`; it
+                     // hasn't had its turn, and `readable` is false
     // What such a copy needs: another line.
     struct eioi_polled_copy copy;
     // The rest.

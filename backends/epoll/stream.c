@@ -70,7 +70,7 @@ static inline int32_t receive(struct eioi_epoll *loop, struct eioi_polled *polle
 
 static inline void stop_waiting(struct reader *self) {
     eioi_list_unlink(&self->wait.waiter.node);
-    self->polled->copies = false; // it was this one that did, if any: there is one reader
+    self->polled->copies = false; // it was this one that did, if any: who copies joins no line
 }
 
 static void reader_cancelled(struct eioi_waiter *w, eio_err *reason) {
@@ -305,6 +305,7 @@ void eioi_stream_go_round(struct eioi_epoll *loop, struct eioi_polled *polled, i
     if (__builtin_expect(make_round(loop, polled, fd) && is_quiet(polled, polled->copy.from), 1))
         return;
     struct reader *reader = &pass_of(polled)->reader;
+    EIO_ASSERT(!reader->wait.served, "a copy that goes round in the loop hasn't had its turn");
     stop_waiting(reader);
     reader->wait.served = true;
     eioi_wake(&reader->wait.waiter, NULL);
