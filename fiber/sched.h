@@ -128,8 +128,8 @@ enum { EIOI_POLL_NOW = 0 };
 
 /** What `eioi_backend_ops.poll` found. */
 enum eioi_poll_result {
-    EIOI_POLL_OK,       // nothing, or only what is of no fiber's concern
-    EIOI_POLL_BUSY,     // something came; whether or not a fiber is ready by it, more may follow
+    EIOI_POLL_OK,   // look at the run queue again
+    EIOI_POLL_BUSY, // the same; something came, by which a fiber is ready or not: more may follow
     EIOI_POLL_DEADLOCK, // nothing is ready, and nothing can come (mock)
 };
 

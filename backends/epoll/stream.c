@@ -263,7 +263,7 @@ static __attribute__((noinline)) bool nothing_came(struct eioi_polled *polled, i
 }
 
 /** Not all of what was received was sent: what came is lent. */
-static __attribute__((noinline)) bool hold(struct eioi_epoll *loop, struct eioi_polled *polled,
+static __attribute__((noinline)) void hold(struct eioi_epoll *loop, struct eioi_polled *polled,
                                            struct eioi_buffer *buffer, size_t len, size_t wrote,
                                            eio_err *err) {
     struct pass *self = pass_of(polled);
@@ -274,7 +274,6 @@ static __attribute__((noinline)) bool hold(struct eioi_epoll *loop, struct eioi_
         .another = true,
     };
     self->err = err;
-    return false;
 }
 
 /** Receives, and sends that. False: what wasn't sent is lent, or `err` says why nothing was. */
@@ -295,8 +294,10 @@ static inline bool make_round(struct eioi_epoll *loop, struct eioi_polled *polle
     eio_err *err = NULL;
     if (!eioi_splice_is_much(polled->copy.from, bytes))
         err = pass_some(&polled->copy, bytes, &wrote);
-    if (__builtin_expect(wrote < bytes.len, 0))
-        return hold(loop, polled, buffer, bytes.len, wrote, err);
+    if (__builtin_expect(wrote < bytes.len, 0)) {
+        hold(loop, polled, buffer, bytes.len, wrote, err);
+        return false;
+    }
     eioi_buffer_give(&loop->buffers, buffer);
     return true;
 }
