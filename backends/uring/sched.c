@@ -60,13 +60,19 @@ static void look_completed(struct eioi_uring *self) {
     self->look_due = true;
 }
 
+/** A submission entry's last completion was taken, or there will be none: it isn't in flight. */
+static void uncount(struct eioi_uring *self, uint64_t user_data) {
+    if ((user_data & EIOI_TAG_MASK) != EIOI_TAG_CLOSE) // which never was
+        self->in_flight--;
+}
+
 static void take(struct eioi_uring *self, const struct io_uring_cqe *cqe) {
     uint64_t rest = cqe->user_data & ~(uint64_t)EIOI_TAG_MASK;
     if (cqe->flags & IORING_CQE_F_MORE) { // only operations of engines have it
         eioi_op_came((struct eioi_op *)(uintptr_t)rest, cqe->res, cqe->flags);
         return;
     }
-    self->in_flight--;
+    uncount(self, cqe->user_data);
     switch (cqe->user_data & EIOI_TAG_MASK) {
     case EIOI_TAG_OP:
         eioi_op_completed((struct eioi_op *)(uintptr_t)rest, cqe->res, cqe->flags);
@@ -77,7 +83,7 @@ static void take(struct eioi_uring *self, const struct io_uring_cqe *cqe) {
         break;
     case EIOI_TAG_WAKE: wake_completed(self, EIOI_FAULT(cqe_wake) ? -errno : cqe->res); break;
     case EIOI_TAG_LOOK: look_completed(self); break;
-    default: // EIOI_TAG_CLOSE: nobody waits for it
+    default: // EIOI_TAG_CLOSE, EIOI_TAG_UNLOOK: nobody waits for it
         break;
     }
 }
@@ -142,7 +148,7 @@ static void fail_queued(struct eioi_uring *self) {
     struct io_uring_sqe sqe;
     while (eioi_ring_take_back(&self->ring, &sqe)) {
         uint64_t rest = sqe.user_data & ~(uint64_t)EIOI_TAG_MASK;
-        self->in_flight--;
+        uncount(self, sqe.user_data);
         switch (sqe.user_data & EIOI_TAG_MASK) {
         case EIOI_TAG_OP: eioi_op_taken_back((struct eioi_op *)(uintptr_t)rest, -ENOMEM); break;
         case EIOI_TAG_CANCEL: eioi_op_cancel_taken_back((struct eioi_op *)(uintptr_t)rest); break;
@@ -347,6 +353,8 @@ void eioi_uring_destroy(struct eioi_uring *self) {
             enter_until(self, deadline_ns);
         take_all(self);
     }
+    while (eioi_ring_queued(&self->ring) > 0) // closes, which aren't in flight
+        enter_now(self);
     eioi_ring_close(&self->ring);
     eioi_pool_close(&self->pool);
     eioi_close_number(self->wake_fd);

@@ -138,6 +138,114 @@ TEST_F(UringSchedTest, WithoutMemoryForLongAnOperationFailsAndTheLoopGoesOn) {
     }));
 }
 
+namespace {
+/// Connections by TCP: a flow on one end, a descriptor of the test's on the other.
+class HalfRawTcp {
+  public:
+    eio_err *Open(eio_switch *sw) {
+        eio_unix_net net;
+        eio_unix_net_init(&net, nullptr);
+        eio_sockaddr addr = eio_sockaddr_tcp(eio_ip_v4_loopback(), 0);
+        eio_listener *listener;
+        eio_stream_socket *socket, *other;
+        EIO_TRY(eio_net_listen(&net.net, sw, &addr, nullptr, &listener));
+        EIO_TRY(eio_listener_addr(listener, &addr));
+        EIO_TRY(eio_net_connect(&net.net, sw, &addr, nullptr, &other));
+        EIO_TRY(eio_fd_remove(eio_fd_of_flow(&other->flow), &raw_));
+        EIO_TRY(eio_listener_accept(listener, sw, &socket, nullptr));
+        flow = &socket->flow;
+        return nullptr;
+    }
+    ~HalfRawTcp() {
+        if (raw_ >= 0)
+            close(raw_);
+    }
+    /// Waits, with the thread, until the other end has closed.
+    bool SeesTheEnd() {
+        const timeval limit = {10, 0};
+        EXPECT_EQ(setsockopt(raw_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), 0);
+        char byte;
+        return recv(raw_, &byte, 1, 0) == 0;
+    }
+    eio_flow *flow = nullptr;
+
+  private:
+    int raw_ = -1;
+};
+} // namespace
+
+TEST_F(UringSchedTest, AConnectionsCloseTakesPlaceWhileTheLoopSleeps) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        HalfRawTcp tcp;
+        HalfRaw pair;
+        EIO_TRY(tcp.Open(sw));
+        EIO_TRY(pair.Open(sw));
+        bool seen = false;
+        std::thread other([&] {
+            seen = tcp.SeesTheEnd();
+            pair.Send("x"); // till then nothing wakes the loop
+        });
+        eio_flow_free(tcp.flow);
+        eio_err *err = pair.Read();
+        other.join();
+        EXPECT_TRUE(seen);
+        return err;
+    }));
+}
+
+TEST_F(UringSchedTest, AConnectionsCloseWakesNobody) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        enum { TIMES = 20 };
+        HalfRawTcp tcp[TIMES];
+        for (HalfRawTcp &each : tcp)
+            EIO_TRY(each.Open(sw));
+        EIO_TRY(Settle());
+        FaultPlan faults;
+        for (HalfRawTcp &each : tcp) {
+            eio_flow_free(each.flow);
+            EIO_TRY(Settle());
+        }
+        // One that submits it and sleeps until the time has come.
+        EXPECT_LE(faults.Count("io_uring_enter"), TIMES + TIMES / 2);
+        return nullptr;
+    }));
+}
+
+TEST_F(UringSchedTest, ACloseThatIsQueuedAtTheLoopsEndTakesPlace) {
+    HalfRawTcp tcp;
+    EXPECT_OK(EvalUring([&](eio_switch *sw) { return tcp.Open(sw); }));
+    EXPECT_TRUE(tcp.SeesTheEnd());
+}
+
+TEST_F(UringSchedTest, ACloseTakesPlaceWhenTheKernelHasNoMemoryForIt) {
+    HalfRawTcp tcp;
+    FaultPlan faults;
+    EXPECT_OK(EvalUring([&](eio_switch *sw) -> eio_err * {
+        HalfRaw pair;
+        EIO_TRY(tcp.Open(sw));
+        EIO_TRY(pair.Open(sw));
+        faults.Fail("io_uring_enter", EAGAIN, 1, 2000); // as above
+        eio_flow_free(tcp.flow);
+        eio_err *err = pair.Read();
+        EXPECT_EQ(eio_err_errno(err), ENOMEM);
+        eio_err_drop(err);
+        EXPECT_TRUE(tcp.SeesTheEnd());
+        return nullptr;
+    }));
+    faults.Clear();
+}
+
+TEST_F(UringSchedTest, ACloseAtTheLoopsEndTakesPlaceWhenTheKernelHasNoMemoryForIt) {
+    HalfRawTcp tcp;
+    FaultPlan faults;
+    EXPECT_OK(EvalUring([&](eio_switch *sw) -> eio_err * {
+        EIO_TRY(tcp.Open(sw));
+        faults.Fail("io_uring_enter", EAGAIN, 1, 2000);
+        return nullptr;
+    }));
+    EXPECT_TRUE(tcp.SeesTheEnd());
+}
+
 TEST_F(UringSchedTest, MoreCompletionsThanTheQueueHoldsAreNotLost) {
     EXPECT_OK(EvalUring(
         [](eio_switch *sw) -> eio_err * {

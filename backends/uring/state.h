@@ -37,15 +37,16 @@ struct eioi_uring {
     struct eioi_list again;  // operations whose cancel request is to be repeated at `again_at`
     struct eioi_lines lines; // who waits to read one descriptor
     int64_t again_at;        // valid while `again` isn't empty
-    unsigned in_flight;      // submission entries made whose (last) completion hasn't been taken
-    unsigned refusals;       // times in a row that the kernel had no memory for a submission
-    int wake_fd;             // an eventfd: poke
-    uint64_t wake_count;     // where the read of it goes
-    bool wake_armed;         // that read is queued or in flight
-    struct eioi_pool pool;   // receive buffers
-    bool no_multishot;       // the kernel can't receive again and again by one operation
-    bool look_armed;         // the time-out for the next look at `pool` is queued or in flight
-    bool look_due;           // it has passed
+    // Submission entries made whose (last) completion hasn't been taken; but closes, which have none.
+    unsigned in_flight;
+    unsigned refusals;     // times in a row that the kernel had no memory for a submission
+    int wake_fd;           // an eventfd: poke
+    uint64_t wake_count;   // where the read of it goes
+    bool wake_armed;       // that read is queued or in flight
+    struct eioi_pool pool; // receive buffers
+    bool no_multishot;     // the kernel can't receive again and again by one operation
+    bool look_armed;       // the time-out for the next look at `pool` is queued or in flight
+    bool look_due;         // it has passed
     struct __kernel_timespec look_after; // where the kernel reads it
     struct eioi_sigpipe sigpipe;
     struct eioi_pipes pipes; // for copying
