@@ -8,11 +8,18 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fiber/base/assert.h"
 #include "fiber/base/fault.h"
 
 static _Atomic int64_t live_objects;
+
+enum {
+    // Up to here glibc keeps freed blocks at hand for each thread, but not for calloc. So malloc and a
+    // memset take a third of its time; for large blocks calloc knows of pages that are clear already.
+    CLEAR_MAX = 1024,
+};
 
 // malloc(0) may return NULL, which would look like a failure.
 static size_t at_least_one(size_t size) {
@@ -34,7 +41,10 @@ void *eioi_alloc(size_t size) {
 void *eioi_zalloc(size_t size) {
     if (EIOI_FAULT(alloc))
         return NULL;
-    return counted(calloc(1, at_least_one(size))); // fault: asked above
+    if (size > CLEAR_MAX)
+        return counted(calloc(1, size));    // fault: asked above
+    void *ptr = malloc(at_least_one(size)); // fault: asked above
+    return ptr == NULL ? NULL : counted(memset(ptr, 0, size));
 }
 
 void *eioi_realloc(void *ptr, size_t size) {
