@@ -67,6 +67,7 @@ struct connection {
     void *arg;
     eio_on_error_fn *on_error;
     void *on_error_arg;
+    eio_semaphore *slots; // one is taken for it; NULL: there is no limit
 };
 
 static eio_fiber_fn handle;
@@ -74,6 +75,8 @@ static eio_fiber_fn handle;
 static eio_err *handle(void *arg) {
     struct connection *self = arg;
     eio_err *err = self->handler(self->arg, &self->socket->flow, &self->peer);
+    if (self->slots != NULL)
+        eio_semaphore_release(self->slots);
     eio_flow_free(&self->socket->flow);
     if (err == NULL || eio_err_is(err, &eio_err_cancelled))
         return err;
@@ -147,15 +150,6 @@ struct loop {
     bool backing_off;   // a fiber does
     bool over;          // a fiber has the error that ends the server
 };
-
-/** A server's handler: the user's, and then the slot is free. */
-static eio_err *handle_in_slot(void *arg, eio_flow *flow, const eio_sockaddr *peer) {
-    const struct server *self = arg;
-    eio_err *err = self->handler(self->arg, flow, peer);
-    if (self->slots != NULL)
-        eio_semaphore_release(self->slots);
-    return err;
-}
 
 /** What a failed accept means for the server. */
 enum verdict {
@@ -232,10 +226,11 @@ static eio_err *recover(struct loop *self, eio_err *err) {
  */
 static eio_err *serve_one(struct loop *self) {
     const struct server *server = self->server;
-    struct connection connection = {.handler = handle_in_slot,
-                                    .arg = (void *)(uintptr_t)server,
+    struct connection connection = {.handler = server->handler,
+                                    .arg = server->arg,
                                     .on_error = server->on_error,
-                                    .on_error_arg = server->on_error_arg};
+                                    .on_error_arg = server->on_error_arg,
+                                    .slots = server->slots};
     bool started;
     if (server->slots != NULL)
         EIO_TRY(eio_semaphore_acquire(server->slots));
