@@ -8,6 +8,7 @@
 
 #include "eio/fiber.h"
 
+#include "fiber/base/hint.h"
 #include "fiber/switch_impl.h"
 
 static void fork_finish(struct eioi_fiber *self, eio_err *err) {
@@ -124,7 +125,7 @@ eio_err *eio_fiber_fork_promise(eio_switch *sw, eio_fiber_fn *fn, void *arg,
     return NULL;
 }
 
-eio_err *eio_fiber_check(void) {
+EIOI_INLINE eio_err *eio_fiber_check(void) {
     return eioi_current_cancelled(eioi_here(__func__));
 }
 

@@ -428,7 +428,7 @@ eio_err *eioi_wait_begin(struct eioi_waiter *w, const char *what) {
     return __builtin_expect(w->fiber->cc->reason != NULL, 0) ? eio_fiber_yield() : NULL;
 }
 
-eio_err *eioi_wait(struct eioi_waiter *w, eioi_waiter_cancel_fn *cancel) {
+EIOI_INLINE_ALWAYS eio_err *eioi_wait(struct eioi_waiter *w, eioi_waiter_cancel_fn *cancel) {
     if (!w->woken) {
         w->cancel = cancel;
         w->fiber->waiter = w;

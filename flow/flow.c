@@ -28,6 +28,7 @@
 #include "fiber/base/alloc.h"
 #include "fiber/base/assert.h"
 #include "fiber/base/canary.h"
+#include "fiber/base/hint.h"
 #include "flow/flow_pi.h"
 
 _Static_assert(sizeof(eio_slice) == sizeof(struct iovec), "arrays of slices go to the kernel");
@@ -80,7 +81,7 @@ static void check_not_lent(const eio_source *src) {
     EIO_ASSERT(lent->state != LEND_READING, "%s: read by two fibers at once", src->ops->name);
 }
 
-static eio_err *provider_read(eio_source *src, eio_buf buf, size_t *out_got) {
+static inline eio_err *provider_read(eio_source *src, eio_buf buf, size_t *out_got) {
     size_t got = 0;
     EIO_TRY(src->ops->single_read(src, buf, &got));
     EIO_ASSERT(got > 0, "%s: the source read nothing, and said no End_of_file", src->ops->name);
@@ -104,7 +105,7 @@ static size_t read_kept(eio_source *src, eio_buf buf) {
     return len;
 }
 
-eio_err *eio_source_single_read(eio_source *src, eio_buf buf, size_t *out_got) {
+EIOI_INLINE eio_err *eio_source_single_read(eio_source *src, eio_buf buf, size_t *out_got) {
     EIO_ASSERT(buf.len > 0, "%s: read into an empty buffer", src->ops->name);
     check_not_lent(src);
     if (src->lent == NULL)
@@ -122,7 +123,7 @@ eio_err *eio_source_read_exact(eio_source *src, eio_buf buf) {
     return NULL;
 }
 
-static eio_err *lend_own(eio_source *src, eio_slice *out) {
+static inline eio_err *lend_own(eio_source *src, eio_slice *out) {
     eio_slice loan = {NULL, 0};
     EIO_TRY(src->ops->lend(src, &loan));
     EIO_ASSERT(loan.len > 0, "%s: the source lent nothing, and said no End_of_file",
@@ -146,7 +147,7 @@ static eio_err *fill_lent(eio_source *src) {
     return err;
 }
 
-eio_err *eio_source_lend(eio_source *src, eio_slice *out) {
+EIOI_INLINE eio_err *eio_source_lend(eio_source *src, eio_slice *out) {
     check_not_lent(src);
     if (src->ops->lend != NULL)
         return lend_own(src, out);
@@ -158,7 +159,7 @@ eio_err *eio_source_lend(eio_source *src, eio_slice *out) {
     return NULL;
 }
 
-void eio_source_release(eio_source *src, size_t used) {
+EIOI_INLINE void eio_source_release(eio_source *src, size_t used) {
     struct eioi_lend_buf *lent = src->lent;
     EIO_ASSERT(lent != NULL, "%s: release without a loan", src->ops->name);
     if (lent == &own_loan) {
@@ -235,7 +236,7 @@ eio_err *eio_sink_single_write(eio_sink *sink, const eio_slice *slices, size_t n
     return provider_write(sink, slices + first, run_length(slices + first, n - first), out_wrote);
 }
 
-eio_err *eio_sink_write(eio_sink *sink, eio_slice bytes) {
+EIOI_INLINE eio_err *eio_sink_write(eio_sink *sink, eio_slice bytes) {
     while (bytes.len > 0) {
         size_t wrote;
         EIO_TRY(provider_write(sink, &bytes, 1, &wrote));
@@ -323,7 +324,7 @@ static eio_err *copy_read(eio_source *src, eio_sink *dst) {
     if (chunk == NULL)
         return eio_err_const(&eio_err_out_of_memory);
     for (;;) {
-        size_t got;
+        size_t got = 0;
         eio_err *err = eio_source_single_read(src, eio_buf_of(chunk, CHUNK_BYTES), &got);
         if (eio_err_catch(&err, &eio_err_end_of_file))
             return NULL;

@@ -222,8 +222,8 @@ static int32_t try_at_once(struct call *call) {
     return res;
 }
 
-static eio_err *perform_with(struct eioi_epoll *loop, struct eioi_io *io, struct eioi_loan *loan,
-                             int32_t *out_res) {
+eio_err *eioi_epoll_perform(struct eioi_epoll *loop, struct eioi_io *io, struct eioi_loan *loan,
+                            int32_t *out_res) {
     eio_fd *fd = io->fd;
     struct call call = {.loop = loop, .io = io, .loan = loan};
     int32_t res;
@@ -245,36 +245,7 @@ static eio_err *perform_with(struct eioi_epoll *loop, struct eioi_io *io, struct
 
 static eio_err *perform(void *backend, struct eioi_io *io, int32_t *out_res) {
     EIO_TRY(eio_fiber_check());
-    if (io->op == EIOI_IO_READ && eioi_loan_has_rest(io->fd)) {
-        const struct iovec *iov = io->rw.iov;
-        *out_res = (int32_t)eioi_loan_copy_rest(io->fd, eio_buf_of(iov->iov_base, iov->iov_len));
-        return NULL;
-    }
-    eio_err *err = NULL;
-    if (io->op == EIOI_IO_READ && eioi_stream_has(io) &&
-        eioi_stream_read(backend, io, /* loan= */ NULL, out_res, &err))
-        return err;
-    if (io->op == EIOI_IO_WRITE && eioi_stream_has(io) && eioi_stream_write(backend, io, out_res))
-        return NULL;
-    return perform_with(backend, io, /* loan= */ NULL, out_res);
-}
-
-static eio_err *lend(void *backend, eio_fd *fd, eio_slice *out, int32_t *out_res) {
-    struct eioi_epoll *self = backend;
-    struct eioi_io io = {.op = EIOI_IO_READ, .fd = fd, .name = "readv", .role = EIOI_FD_READS};
-    eio_err *err = NULL;
-    EIO_TRY(eio_fiber_check());
-    struct eioi_loan *loan = eioi_loan_of(fd, &self->buffers);
-    if (loan == NULL)
-        return eio_err_const(&eio_err_out_of_memory);
-    *out_res = 1;
-    if (!eioi_loan_has_rest(fd)) {
-        if (!eioi_stream_read(self, &io, loan, out_res, &err))
-            err = perform_with(self, &io, loan, out_res);
-        EIO_TRY(err);
-    }
-    *out = *out_res > 0 ? eioi_loan_begin(loan) : eio_slice_of(NULL, 0);
-    return NULL;
+    return eioi_epoll_perform(backend, io, /* loan= */ NULL, out_res);
 }
 
 static void release(void *backend, eio_fd *fd, size_t used) {
@@ -289,7 +260,9 @@ static struct eioi_pipes *pipes(void *backend) {
 
 const struct eioi_io_ops eioi_epoll_io_ops = {
     .perform = perform,
-    .lend = lend,
+    .recv = eioi_stream_recv,
+    .lend = eioi_stream_lend,
+    .send = eioi_stream_send,
     .release = release,
     .pass = eioi_stream_pass,
     .forget = eioi_poll_forget,

@@ -41,6 +41,7 @@
 #include "fiber/base/assert.h"
 #include "fiber/base/canary.h"
 #include "fiber/base/fault.h"
+#include "fiber/base/hint.h"
 
 _Static_assert(POLLIN == EPOLLIN && POLLOUT == EPOLLOUT, "poll's and epoll's bits are the same");
 
@@ -335,7 +336,7 @@ void eioi_poll_dispatch(struct eioi_epoll *self, int count) {
     }
 }
 
-void eioi_poll_take_turn(void) {
+EIOI_INLINE void eioi_poll_take_turn(void) {
     eio_err_drop(eio_fiber_yield());
 }
 

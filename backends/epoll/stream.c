@@ -26,6 +26,7 @@
 #include <errno.h>
 
 #include "backends/epoll/attempt.h"
+#include "backends/epoll/low_level.h"
 #include "backends/unix/splice.h"
 #include "eio/fiber.h"
 #include "fiber/base/assert.h"
@@ -62,10 +63,17 @@ static inline int32_t receive_to_lend(struct eioi_epoll *loop, struct eioi_polle
     return res;
 }
 
-static inline int32_t receive(struct eioi_epoll *loop, struct eioi_polled *polled,
-                              const struct eioi_io *io, struct eioi_loan *loan) {
-    return loan != NULL ? receive_to_lend(loop, polled, io->fd->fd, loan)
-                        : eioi_epoll_receive(polled, io->fd->fd, io->rw.iov, 1);
+/** Where a read's bytes go. */
+struct target {
+    eio_buf buf;
+    struct eioi_loan *loan; // not NULL: a buffer of the loop instead, which is lent then
+};
+
+static inline int32_t receive(struct eioi_epoll *loop, struct eioi_polled *polled, int fd,
+                              const struct target *to) {
+    const struct iovec iov = {.iov_base = to->buf.base, .iov_len = to->buf.len};
+    return to->loan != NULL ? receive_to_lend(loop, polled, fd, to->loan)
+                            : eioi_epoll_receive(polled, fd, &iov, 1);
 }
 
 static inline void stop_waiting(struct reader *self) {
@@ -123,12 +131,12 @@ static inline eio_err *wait_for_event(struct reader *self) {
 }
 
 /** As wait_for_event and receive. EIOI_WOULD_BLOCK: it doesn't go on here. */
-static eio_err *receive_when_there(struct reader *self, const struct eioi_io *io,
-                                   struct eioi_loan *loan, int32_t *out_res) {
+static inline eio_err *receive_when_there(struct reader *self, const struct target *to,
+                                          int32_t *out_res) {
     int32_t res = EIOI_WOULD_BLOCK;
     do {
         EIO_TRY(wait_for_event(self));
-        res = receive(self->loop, self->polled, io, loan);
+        res = receive(self->loop, self->polled, self->fd->fd, to);
         if (__builtin_expect(res == EIOI_WOULD_BLOCK, 0)) {
             self->polled->readable = false;
             EIO_TRY(eio_fiber_check());
@@ -144,50 +152,99 @@ static inline bool is_result(int32_t res) {
 }
 
 /** By a try that finds something, which takes a turn. False: there is nothing, or it isn't for here. */
-static bool read_at_once(struct eioi_epoll *loop, struct eioi_polled *polled,
-                         const struct eioi_io *io, struct eioi_loan *loan, int32_t *out_res,
-                         eio_err **out_err) {
-    *out_err = eioi_fd_begin(io->fd, io->name, io->role);
+static inline bool read_at_once(struct reader *self, const struct target *to, int32_t *out_res,
+                                eio_err **out_err) {
+    *out_err = eioi_fd_begin(self->fd, "readv", EIOI_FD_READS);
     if (*out_err != NULL)
         return true;
-    *out_res = receive(loop, polled, io, loan);
+    *out_res = receive(self->loop, self->polled, self->fd->fd, to);
     bool done = is_result(*out_res);
     if (*out_res == EIOI_WOULD_BLOCK)
-        polled->readable = false;
+        self->polled->readable = false;
     if (done) {
         eioi_poll_take_turn();
-        *out_err = eioi_loan_orphaned(io->fd, loan, *out_res);
+        *out_err = eioi_loan_orphaned(self->fd, to->loan, *out_res);
     }
-    eioi_fd_end(io->fd, io->role);
+    eioi_fd_end(self->fd, EIOI_FD_READS);
     return done;
 }
 
-bool eioi_stream_read(struct eioi_epoll *loop, const struct eioi_io *io, struct eioi_loan *loan,
-                      int32_t *out_res, eio_err **out_err) {
+/**
+ * A read by a fiber that isn't cancelled. False: it isn't for here, and remains to be done; else
+ * `*out_res` is the result, or `*out_err` says why there is none.
+ */
+static inline bool read_here(struct eioi_epoll *loop, eio_fd *fd, const struct target *to,
+                             int32_t *out_res, eio_err **out_err) {
     struct reader self; // large: the rest is set when it is needed
-    eio_fd *fd = io->fd;
     if (!is_here(fd) || fd->reading)
         return false;
     self.polled = eioi_poll_of(loop, fd);
     if (self.polled == NULL || !eioi_list_empty(&self.polled->readers))
         return false;
-    if (self.polled->readable && read_at_once(loop, self.polled, io, loan, out_res, out_err))
-        return true;
     self.loop = loop;
     self.fd = fd;
     self.serial = self.polled->serial;
+    if (self.polled->readable && read_at_once(&self, to, out_res, out_err))
+        return true;
     if (!may_wait(&self))
         return false;
     *out_err = enter(&self);
     if (*out_err != NULL)
         return true;
-    *out_err = receive_when_there(&self, io, loan, out_res);
+    *out_err = receive_when_there(&self, to, out_res);
     if (*out_err == NULL && is_result(*out_res))
-        *out_err = eioi_loan_orphaned(fd, loan, *out_res);
+        *out_err = eioi_loan_orphaned(fd, to->loan, *out_res);
     else if (*out_err == NULL && fd->closing) // there may be nothing left to go on with
         *out_err = eioi_err_closed("readv");
     leave(&self);
     return *out_err != NULL || is_result(*out_res);
+}
+
+/** What isn't for here. */
+static __attribute__((noinline)) eio_err *read_any(struct eioi_epoll *loop, eio_fd *fd,
+                                                   const struct target *to, int32_t *out_res) {
+    const struct iovec iov = {.iov_base = to->buf.base, .iov_len = to->buf.len};
+    struct eioi_io io = {.op = EIOI_IO_READ,
+                         .fd = fd,
+                         .name = "readv",
+                         .role = EIOI_FD_READS,
+                         .rw = {.iov = &iov, .iov_count = 1}};
+    return eioi_epoll_perform(loop, &io, to->loan, out_res);
+}
+
+eio_err *eioi_stream_recv(void *backend, eio_fd *fd, eio_buf buf, size_t *out_got) {
+    int32_t res = 0;
+    eio_err *err = NULL;
+    EIO_TRY(eio_fiber_check());
+    buf.len = EIOI_LIMIT(short_read, buf.len);
+    if (eioi_loan_has_rest(fd)) {
+        *out_got = eioi_loan_copy_rest(fd, buf);
+        return NULL;
+    }
+    const struct target to = {.buf = buf};
+    if (!read_here(backend, fd, &to, &res, &err))
+        err = read_any(backend, fd, &to, &res);
+    if (err != NULL || res <= 0)
+        return err != NULL ? err : eioi_io_nothing_read(res);
+    *out_got = (size_t)res;
+    return NULL;
+}
+
+eio_err *eioi_stream_lend(void *backend, eio_fd *fd, eio_slice *out) {
+    struct eioi_epoll *loop = backend;
+    int32_t res = 1;
+    eio_err *err = NULL;
+    EIO_TRY(eio_fiber_check());
+    const struct target to = {.loan = eioi_loan_of(fd, &loop->buffers)};
+    if (to.loan == NULL)
+        return eio_err_const(&eio_err_out_of_memory);
+    if (!eioi_loan_has_rest(fd) && !read_here(loop, fd, &to, &res, &err))
+        err = read_any(loop, fd, &to, &res);
+    if (err != NULL || res <= 0)
+        return err != NULL ? err : eioi_io_nothing_read(res);
+    *out = eioi_loan_begin(to.loan);
+    out->len = EIOI_LIMIT(short_read, out->len);
+    return NULL;
 }
 
 // Writing
@@ -203,24 +260,48 @@ static inline int32_t send_some(const eio_fd *fd, struct eioi_polled *polled,
     return res == -EINTR ? EIOI_WOULD_BLOCK : res; // it is repeated
 }
 
-bool eioi_stream_write(struct eioi_epoll *loop, const struct eioi_io *io, int32_t *out_res) {
-    eio_fd *fd = io->fd;
+/** What isn't for here. */
+static __attribute__((noinline)) eio_err *write_any(struct eioi_epoll *loop, eio_fd *fd,
+                                                    eio_slice bytes, int32_t *out_res) {
+    const struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes.base, .iov_len = bytes.len};
+    struct eioi_io io = {.op = EIOI_IO_WRITE,
+                         .fd = fd,
+                         .name = "writev",
+                         .role = EIOI_FD_WRITES,
+                         .rw = {.iov = &iov, .iov_count = 1}};
+    return eioi_epoll_perform(loop, &io, /* loan= */ NULL, out_res);
+}
+
+/** A write by a fiber that isn't cancelled. As read_here, but there is no error. */
+static inline bool write_here(struct eioi_epoll *loop, eio_fd *fd, eio_slice bytes,
+                              int32_t *out_res) {
+    const struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes.base, .iov_len = bytes.len};
     if (!is_here(fd))
         return false;
     struct eioi_polled *polled = eioi_poll_of(loop, fd);
     if (polled == NULL)
         return false;
-    *out_res = send_some(fd, polled, io->rw.iov);
+    *out_res = send_some(fd, polled, &iov);
     if (*out_res == EIOI_WOULD_BLOCK)
         return false;
-    if (io->turn_follows)
-        return true;
     // It is under way until its turn is over.
-    eio_err *err = eioi_fd_begin(fd, io->name, io->role);
+    eio_err *err = eioi_fd_begin(fd, "writev", EIOI_FD_WRITES);
     EIO_ASSERT(err == NULL, "it was open a moment ago");
     eioi_poll_take_turn();
-    eioi_fd_end(fd, io->role);
+    eioi_fd_end(fd, EIOI_FD_WRITES);
     return true;
+}
+
+eio_err *eioi_stream_send(void *backend, eio_fd *fd, eio_slice bytes, size_t *out_wrote) {
+    int32_t res = 0;
+    EIO_TRY(eio_fiber_check());
+    bytes.len = EIOI_LIMIT(short_write, bytes.len);
+    if (!write_here(backend, fd, bytes, &res))
+        EIO_TRY(write_any(backend, fd, bytes, &res));
+    if (res < 0)
+        return eioi_err_of_errno(-res, "writev");
+    *out_wrote = (size_t)res;
+    return NULL;
 }
 
 // Copying
@@ -341,8 +422,8 @@ static eio_err *go_round(struct pass *self, const struct eioi_polled_copy *copy)
 eio_err *eioi_stream_pass(void *backend, eio_fd *from, eio_fd *to, struct eioi_passed *passed) {
     struct pass self; // large: the rest is set when it is needed
     struct reader *reader = &self.reader;
-    if (from->fd < 0 || !is_here(to))
-        return NULL;
+    if (passed->loan.len == 0 || from->fd < 0 || !is_here(to))
+        return NULL; // the first is there mostly: it is tried at once
     EIO_TRY(eio_fiber_check());
     struct eioi_polled_copy copy = {.from = from, .to = to};
     reader->loop = backend;

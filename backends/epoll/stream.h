@@ -9,20 +9,13 @@
 #include "backends/epoll/poll.h"
 #include "backends/unix/low_level.h"
 
-/** Whether `io` may be one for here: it reads from or writes to a connection, one piece of memory. */
-static inline bool eioi_stream_has(const struct eioi_io *io) {
-    const unsigned connection = EIOI_FD_SOCKET | EIOI_FD_STREAM;
-    return (io->fd->flags & connection) == connection && io->rw.iov_count == 1;
-}
-/**
- * Performs a read, `io`, into its own memory, or (`loan` not NULL) into a buffer of the loop that is
- * lent then. The caller has looked whether the fiber is cancelled. False: it isn't for here, and
- * remains to be done; else `*out_res` is the result, or `*out_err` says why there is none.
- */
-bool eioi_stream_read(struct eioi_epoll *loop, const struct eioi_io *io, struct eioi_loan *loan,
-                      int32_t *out_res, eio_err **out_err);
-/** A write; the same, but it is never an error. */
-bool eioi_stream_write(struct eioi_epoll *loop, const struct eioi_io *io, int32_t *out_res);
+/** `eioi_io_ops.recv`. */
+EIO_MUST_USE eio_err *eioi_stream_recv(void *backend, eio_fd *fd, eio_buf buf, size_t *out_got);
+/** `eioi_io_ops.lend`. */
+EIO_MUST_USE eio_err *eioi_stream_lend(void *backend, eio_fd *fd, eio_slice *out);
+/** `eioi_io_ops.send`. */
+EIO_MUST_USE eio_err *eioi_stream_send(void *backend, eio_fd *fd, eio_slice bytes,
+                                       size_t *out_wrote);
 /** `eioi_io_ops.pass`. */
 EIO_MUST_USE eio_err *eioi_stream_pass(void *backend, eio_fd *from, eio_fd *to,
                                        struct eioi_passed *passed);

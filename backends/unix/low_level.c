@@ -39,6 +39,11 @@ static void cut(struct eioi_io *io, struct iovec *first) {
     io->rw.iov_count = 1;
 }
 
+eio_err *eioi_io_nothing_read(int32_t res) {
+    EIO_ASSERT(res <= 0 && res != -ECANCELED, "a read (%d) has brought nothing", res);
+    return res == 0 ? eio_err_const(&eio_err_end_of_file) : eioi_err_of_errno(-res, "readv");
+}
+
 eio_err *eioi_io_perform(struct eioi_io *io, int32_t *out_res) {
     const struct eioi_io_ops *ops = NULL;
     struct iovec first;

@@ -86,24 +86,22 @@ struct eioi_io_ops {
      * only.
      */
     eio_err *(*perform)(void *backend, struct eioi_io *io, int32_t *out_res);
-    /**
-     * Lends bytes that have arrived on an EIOI_FD_AHEAD stream, in the backend's memory; NULL: not
-     * provided. As perform; 0 bytes is the end.
-     */
-    eio_err *(*lend)(void *backend, eio_fd *fd, eio_slice *out, int32_t *out_res);
+    // The three that a connection (EIOI_FD_AHEAD) does all day. Their callers have nothing to do after
+    // them, so that whoever is resumed in one goes on in its own code at once (fiber/base/hint.h).
+    /** Reads into one piece of memory (not empty). Errors: as perform; End_of_file; the read's own. */
+    eio_err *(*recv)(void *backend, eio_fd *fd, eio_buf buf, size_t *out_got);
+    /** Lends bytes that have come, in the backend's memory. Errors: as recv. */
+    eio_err *(*lend)(void *backend, eio_fd *fd, eio_slice *out);
+    /** Writes some of `bytes` (not empty). Errors: as perform; the write's own. */
+    eio_err *(*send)(void *backend, eio_fd *fd, eio_slice bytes, size_t *out_wrote);
     /** Ends the loan. */
     void (*release)(void *backend, eio_fd *fd, size_t used);
     /**
-     * Writes some of `bytes` (not empty) to an EIOI_FD_AHEAD stream; NULL: not provided. As
-     * perform.
-     */
-    eio_err *(*send)(void *backend, eio_fd *fd, eio_slice bytes, int32_t *out_res);
-    /**
-     * Writes to the socket `to` what `from` has lent, and ends the loan when all of it was written.
-     * Then it may suspend until `from` has something again, and pass that on, too, without the
-     * fiber's being resumed, and so on; a loan that is much (`eioi_splice_is_much`) is the last. The
-     * caller goes on with what is lent in the end; after an error, too, it is to give that back. NULL: not provided. Errors: as perform; the read's and the write's own;
-     * End_of_file, of `from`.
+     * Writes to `to` (EIOI_FD_AHEAD both) what `from` has lent, if it has, and ends the loan when all
+     * of it was written. Then, or if nothing was lent, it may suspend until `from` has something, and
+     * pass that on without the fiber's being resumed, and so on; a loan that is much (`eioi_splice_is_much`) is the last. The
+     * caller goes on with what is lent in the end; after an error, too, it is to give that back.
+     * Errors: as perform; the read's and the write's own; End_of_file, of `from`.
      */
     eio_err *(*pass)(void *backend, eio_fd *from, eio_fd *to, struct eioi_passed *passed);
     /**
@@ -128,6 +126,8 @@ struct eioi_io_ops {
     bool wants_nonblock;
 };
 
+/** Why a read with that result, which isn't positive, has brought nothing. */
+EIO_MUST_USE eio_err *eioi_io_nothing_read(int32_t res);
 /** Performs `io` on the running domain's backend and maps -errno to an error. `*out_res` >= 0. */
 EIO_MUST_USE eio_err *eioi_io_perform(struct eioi_io *io, int32_t *out_res);
 /** The operations of the running domain's backend; Not_available under a mock. */

@@ -27,6 +27,7 @@
 #include "fiber/base/alloc.h"
 #include "fiber/base/assert.h"
 #include "fiber/base/canary.h"
+#include "fiber/base/hint.h"
 
 const eio_iface eioi_iface_fd = {"fd"};
 
@@ -208,13 +209,13 @@ eio_err *eioi_fd_enter(eio_fd *self, const char *op, struct eioi_inflight *infli
     return NULL;
 }
 
-eio_err *eioi_fd_begin(eio_fd *self, const char *op, enum eioi_fd_role role) {
+EIOI_INLINE eio_err *eioi_fd_begin(eio_fd *self, const char *op, enum eioi_fd_role role) {
     EIO_TRY(take_share(self, op, role));
     fd_unlock(self);
     return NULL;
 }
 
-void eioi_fd_end(eio_fd *self, enum eioi_fd_role role) {
+EIOI_INLINE void eioi_fd_end(eio_fd *self, enum eioi_fd_role role) {
     fd_lock(self);
     end_role(self, role);
     EIO_ASSERT(self->users > 0, "an operation ends once");

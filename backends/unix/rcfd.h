@@ -41,7 +41,10 @@ enum eioi_fd_role {
     EIOI_FD_WRITES,
 };
 
-enum { EIOI_FD_RAW_USERS_MAX = 31 };
+enum {
+    EIOI_FD_RAW_USERS_MAX = 31,
+    EIOI_FD_READ_ON = 2, // who has read so often will go on: receiving ahead is worth while
+};
 
 struct eioi_inflight;
 /**
@@ -105,7 +108,7 @@ struct eio_fd {
     bool writing : 1;          // streams: a fiber writes
     bool drained : 1;          // streams: the last read took all there was
     bool unblocked : 1;        // streams: O_NONBLOCK was set by us, after the descriptor was opened
-    uint8_t reads : 2;         // streams: reads in a row that make receiving ahead worth while
+    uint8_t reads : 2;         // streams: reads in a row that count, up to EIOI_FD_READ_ON
     uint8_t raw_users : 5;     // streams: those inside eio_fd_use; nothing is armed meanwhile
     uint32_t home;             // eioi_domain_id of the domain that made it; asserted unless SHARED
     struct eioi_list inflight; // operations that close can interrupt

@@ -61,19 +61,16 @@ static eio_err *unix_single_read(eio_source *source, eio_buf buf, size_t *out_go
     return NULL;
 }
 
+static eio_err *unix_recv(eio_source *source, eio_buf buf, size_t *out_got) {
+    const struct eioi_io_ops *ops = NULL;
+    EIO_TRY(eioi_io_ops_current("readv", &ops));
+    return ops->recv(eioi_backend(), &of_source(source)->fd, buf, out_got);
+}
+
 static eio_err *unix_lend(eio_source *source, eio_slice *out) {
     const struct eioi_io_ops *ops = NULL;
-    eio_slice slice = {NULL, 0};
-    int32_t res = 0;
     EIO_TRY(eioi_io_ops_current("readv", &ops));
-    EIO_TRY(ops->lend(eioi_backend(), &of_source(source)->fd, &slice, &res));
-    if (res < 0)
-        return eioi_err_of_errno(-res, "readv");
-    if (slice.len == 0)
-        return eio_err_const(&eio_err_end_of_file);
-    slice.len = EIOI_LIMIT(short_read, slice.len);
-    *out = slice;
-    return NULL;
+    return ops->lend(eioi_backend(), &of_source(source)->fd, out);
 }
 
 static void unix_release(eio_source *source, size_t used) {
@@ -103,15 +100,10 @@ static eio_err *unix_single_write(eio_sink *sink, const eio_slice *slices, size_
                                   size_t *out_wrote) {
     eio_fd *fd = &of_sink(sink)->fd;
     const struct eioi_io_ops *ops = NULL;
-    int32_t res = 0;
     EIO_TRY(eioi_io_ops_current("writev", &ops));
-    if (n > 1 || ops->send == NULL || !(fd->flags & EIOI_FD_AHEAD))
+    if (n > 1 || !(fd->flags & EIOI_FD_AHEAD))
         return write_some(fd, slices, n, /* turn_follows= */ false, out_wrote);
-    EIO_TRY(ops->send(eioi_backend(), fd, *slices, &res));
-    if (res < 0)
-        return eioi_err_of_errno(-res, "writev");
-    *out_wrote = (size_t)res;
-    return NULL;
+    return ops->send(eioi_backend(), fd, *slices, out_wrote);
 }
 
 /**
@@ -134,13 +126,11 @@ static eio_err *write_loan(eio_fd *from, eio_fd *to, const struct eioi_passed *p
 }
 
 /** As above; the backend may go on with what comes then, and leave the last of it in `*passed`. */
-static eio_err *pass_loan(eio_fd *from, eio_fd *to, struct eioi_passed *passed) {
+static eio_err *pass_on(eio_fd *from, eio_fd *to, struct eioi_passed *passed) {
     const struct eioi_io_ops *ops = eioi_backend_ops_current()->io_ops;
-    eio_err *err = NULL;
     passed->another = false;
     passed->wrote = 0;
-    if (ops->pass != NULL && (to->flags & EIOI_FD_SOCKET))
-        err = ops->pass(eioi_backend(), from, to, passed);
+    eio_err *err = ops->pass(eioi_backend(), from, to, passed);
     if (passed->loan.len == 0) // and the flow may be gone
         return err;
     if (err == NULL && passed->another && passed->wrote == 0)
@@ -156,14 +146,16 @@ static eio_err *copy_loans(eio_source *source, eio_sink *sink) {
     eio_fd *to = &of_sink(sink)->fd;
     struct eioi_passed passed = {.wrote = 0};
     for (unsigned much = 0; much < MUCH_IN_A_ROW || passed.loan.len > 0;) {
-        if (passed.loan.len == 0) {
+        const bool had_loan = passed.loan.len > 0;
+        if (had_loan)
+            much = eioi_splice_is_much(from, passed.loan) ? much + 1 : 0;
+        EIO_TRY(pass_on(from, to, &passed));
+        if (passed.another && passed.loan.len == 0)
+            much = 0;
+        if (!had_loan && passed.loan.len == 0) { // there is one, or it is to be waited for here
             EIO_TRY(eio_source_lend(source, &passed.loan));
             eio_source_loan_ended(source); // from here on it's between the backend and us
         }
-        much = eioi_splice_is_much(from, passed.loan) ? much + 1 : 0;
-        EIO_TRY(pass_loan(from, to, &passed));
-        if (passed.another && passed.loan.len == 0)
-            much = 0;
     }
     return NULL;
 }
@@ -200,6 +192,7 @@ static eio_err *copy_much(eio_source *source, eio_sink *sink, bool *out_ended) {
 static eio_err *unix_copy_from(eio_sink *sink, eio_source *source) {
     if (source->ops != &unix_lending_source_ops || !(of_sink(sink)->fd.flags & EIOI_FD_AHEAD))
         return eio_flow_simple_copy(source, sink);
+    of_source(source)->fd.reads = EIOI_FD_READ_ON; // until the end
     for (bool ended = false; !ended;) {
         eio_err *err = copy_loans(source, sink);
         if (eio_err_catch(&err, &eio_err_end_of_file))
@@ -247,7 +240,7 @@ static void *unix_sink_query(eio_sink *sink, const eio_iface *iface) {
 static const struct eio_source_ops unix_source_ops = {
     .name = "unix", .single_read = unix_single_read, .query = unix_source_query};
 static const struct eio_source_ops unix_lending_source_ops = {.name = "unix",
-                                                              .single_read = unix_single_read,
+                                                              .single_read = unix_recv,
                                                               .lend = unix_lend,
                                                               .release = unix_release,
                                                               .query = unix_source_query};
@@ -270,8 +263,7 @@ eio_err *eioi_stream_new(unsigned flags, struct eioi_stream **out) {
     eioi_fd_init(&self->fd, flags | EIOI_FD_STREAM);
     self->flow.fd = &self->fd;
     self->flow.socket.flow = (eio_flow){
-        .source.ops = ops->lend != NULL && (flags & EIOI_FD_AHEAD) ? &unix_lending_source_ops
-                                                                   : &unix_source_ops,
+        .source.ops = flags & EIOI_FD_AHEAD ? &unix_lending_source_ops : &unix_source_ops,
         .sink.ops = &unix_sink_ops,
         .ops = &unix_flow_ops,
     };

@@ -170,7 +170,7 @@ static __attribute__((noinline)) eio_err *run_in_turn(struct io_op *self, int32_
     return err;
 }
 
-/** All but reads of connections. Never inlined: they have no use for so large a frame. */
+/** Never inlined: who is cancelled has no use for so large a frame. */
 static __attribute__((noinline)) eio_err *perform(struct eioi_uring *uring, struct eioi_io *io,
                                                   int32_t *out_res) {
     struct io_op self;
@@ -197,8 +197,6 @@ static __attribute__((noinline)) eio_err *perform(struct eioi_uring *uring, stru
 
 static eio_err *uring_perform(void *backend, struct eioi_io *io, int32_t *out_res) {
     EIO_TRY(eio_fiber_check());
-    if (io->op == EIOI_IO_READ && (io->fd->flags & EIOI_FD_AHEAD))
-        return eioi_recv_read(backend, io, out_res);
     return perform(backend, io, out_res);
 }
 
@@ -269,9 +267,10 @@ static struct eioi_pipes *uring_pipes(void *backend) {
 
 const struct eioi_io_ops eioi_uring_io_ops = {
     .perform = uring_perform,
+    .recv = eioi_recv,
     .lend = eioi_recv_lend,
-    .release = eioi_recv_release,
     .send = eioi_send,
+    .release = eioi_recv_release,
     .pass = eioi_recv_pass,
     .close_later = uring_close_later,
     .flush = eioi_uring_flush,

@@ -26,6 +26,7 @@
 
 #include "fiber/base/alloc.h"
 #include "fiber/base/assert.h"
+#include "fiber/base/hint.h"
 
 enum {
     FIRST_COUNT = 32,
@@ -105,7 +106,7 @@ void eioi_pool_close(struct eioi_pool *self) {
     self->ring = NULL;
 }
 
-void eioi_pool_take(struct eioi_pool *self, uint16_t id, size_t len) {
+EIOI_INLINE void eioi_pool_take(struct eioi_pool *self, uint16_t id, size_t len) {
     EIO_ASSERT(self->in_ring > 0, "a buffer (%u) that was filled was in the ring", id);
     EIO_ASSERT(id < self->made && len <= EIOI_POOL_BUF_BYTES, "a buffer is one of ours");
     self->in_ring--;
@@ -125,7 +126,7 @@ static void drop_memory(uint8_t *from, uint8_t *to) {
         (void)EIOI_SYS(madvise, madvise((void *)first, end - first, MADV_DONTNEED));
 }
 
-void eioi_pool_give(struct eioi_pool *self, uint16_t id) {
+EIOI_INLINE void eioi_pool_give(struct eioi_pool *self, uint16_t id) {
     EIO_ASSERT(self->in_ring < self->count, "a buffer (%u) is given back once", id);
     if (self->count <= self->wanted) {
         put_into_ring(self, id);

@@ -8,7 +8,7 @@
 //                 into buffers of the pool. Reads take from those, and wait for the engine.
 //
 // A connection starts single-shot, since many are read once or twice only, and is armed when it is
-// read for the third time. Large reads into the caller's own memory stay single-shot: to copy them
+// read for the third time; at once by a copy, which reads to the end. Large reads into the caller's own memory stay single-shot: to copy them
 // costs more than to ask for each. A receive that is armed goes on by itself, so:
 //
 //   It runs ahead of the readers by HELD_MAX buffers, by one when the pool is low. Then it is
@@ -56,7 +56,6 @@
 #include "fiber/base/assert.h"
 
 enum {
-    ARM_AFTER = 2,      // reads
     HELD_MAX = 4,       // buffers that nobody has asked for
     STREAK_MAX = 16,    // reads that find something, in a row
     LARGE_BYTES = 4096, // not worth to be copied
@@ -202,12 +201,16 @@ static eio_slice own_bytes(const struct recv *self) {
 
 /** Lends the first of what is held. */
 static eio_slice lend_held(struct recv *self) {
+    eio_slice bytes;
     if (self->own != NULL) {
         self->own_lent = true;
-        return own_bytes(self);
+        bytes = own_bytes(self);
+    } else {
+        self->lent = pop(self);
+        bytes = eioi_pool_bytes(&self->uring->pool, self->lent);
     }
-    self->lent = pop(self);
-    return eioi_pool_bytes(&self->uring->pool, self->lent);
+    bytes.len = EIOI_LIMIT(short_read, bytes.len);
+    return bytes;
 }
 
 static size_t copy_slice(eio_buf *to, eio_slice from) {
@@ -348,7 +351,7 @@ static void prepare_armed(struct eioi_op *op, struct io_uring_sqe *sqe) {
 }
 
 static bool may_arm(const struct eioi_uring *uring, const eio_fd *fd) {
-    return eioi_pool_exists(&uring->pool) && !uring->no_multishot && fd->reads >= ARM_AFTER &&
+    return eioi_pool_exists(&uring->pool) && !uring->no_multishot && fd->reads == EIOI_FD_READ_ON &&
            fd->raw_users == 0;
 }
 
@@ -585,7 +588,9 @@ static eio_slice lend_received(const struct reader *self) {
     if (self->id == EIOI_POOL_NONE)
         return lend_held(recv);
     recv->lent = self->id;
-    return eioi_pool_bytes(&recv->uring->pool, recv->lent);
+    eio_slice bytes = eioi_pool_bytes(&recv->uring->pool, recv->lent);
+    bytes.len = EIOI_LIMIT(short_read, bytes.len);
+    return bytes;
 }
 
 /** Whether what is held is had at once: not too often in a row. */
@@ -620,14 +625,18 @@ static int32_t take_end(struct recv *self) {
 static void count_read(eio_fd *fd, bool worth) {
     if (!worth)
         fd->reads = 0;
-    else if (fd->reads < ARM_AFTER)
+    else if (fd->reads < EIOI_FD_READ_ON)
         fd->reads++;
+}
+
+/** Whether a read finds nothing. */
+static inline bool has_nothing(const struct recv *self) {
+    return !has_bytes(self) && self->end == NOTHING_YET;
 }
 
 /** Whether the next bytes are the engine's, and there is nothing to do but to wait for them. */
 static inline bool is_quiet(const struct recv *self, const eio_fd *fd) {
-    return self != NULL && self->armed && !has_bytes(self) && self->end == NOTHING_YET &&
-           !fd->closing;
+    return self != NULL && self->armed && has_nothing(self) && !fd->closing;
 }
 
 /** Waits for the engine; as long as that lasts, the caller has a share. */
@@ -657,8 +666,7 @@ static inline eio_err *check_orphan(const eio_fd *fd) {
  * large frame isn't needed.
  */
 static __attribute__((noinline)) eio_err *lend_any(struct eioi_uring *uring, eio_fd *fd,
-                                                   bool with_share, eio_slice *out,
-                                                   int32_t *out_res) {
+                                                   bool with_share, eio_slice *out) {
     struct reading self;
     EIO_TRY(begin(&self, uring, fd, with_share));
     eio_err *err = self.reader.recv == NULL ? create(uring, fd) : NULL;
@@ -679,34 +687,30 @@ static __attribute__((noinline)) eio_err *lend_any(struct eioi_uring *uring, eio
     if (err == NULL)
         err = check_orphan(fd);
     eioi_run_end(&self.run);
-    *out_res = self.reader.res;
-    return err;
+    return err != NULL || self.reader.res > 0 ? err : eioi_io_nothing_read(self.reader.res);
 }
 
-eio_err *eioi_recv_lend(void *backend, eio_fd *fd, eio_slice *out, int32_t *out_res) {
+eio_err *eioi_recv_lend(void *backend, eio_fd *fd, eio_slice *out) {
     struct recv *recv = of_fd(fd);
     struct reader reader;
     EIO_TRY(eio_fiber_check());
     await_last_bytes(recv, fd);
     if (may_take_held(recv, fd)) {
-        *out_res = 1;
-        if (has_bytes(recv))
-            *out = lend_held(recv);
-        else
-            *out_res = take_end(recv);
+        if (!has_bytes(recv))
+            return eioi_io_nothing_read(take_end(recv));
+        *out = lend_held(recv);
         return NULL;
     }
     if (!is_quiet(recv, fd))
-        return lend_any(backend, fd, /* with_share= */ false, out, out_res);
+        return lend_any(backend, fd, /* with_share= */ false, out);
     EIO_TRY(await_bytes(&reader, recv, fd));
     if (__builtin_expect(reader.res == NOTHING_YET, 0))
-        return lend_any(backend, fd, /* with_share= */ true, out, out_res);
+        return lend_any(backend, fd, /* with_share= */ true, out);
     if (reader.res > 0)
         *out = lend_received(&reader);
-    *out_res = reader.res;
     eio_err *err = check_orphan(fd);
     eioi_fd_end(fd, EIOI_FD_READS);
-    return err;
+    return err != NULL || reader.res > 0 ? err : eioi_io_nothing_read(reader.res);
 }
 
 void eioi_recv_release(void *backend, eio_fd *fd, size_t used) {
@@ -782,9 +786,17 @@ static eio_err *receive_to_copy(struct reading *self, eio_buf buf) {
     return NULL;
 }
 
+/** What a read has come to. */
+static inline eio_err *got(int32_t res, size_t *out_got) {
+    if (__builtin_expect(res <= 0, 0))
+        return eioi_io_nothing_read(res);
+    *out_got = (size_t)res;
+    return NULL;
+}
+
 /** As lend_any. */
 static __attribute__((noinline)) eio_err *read_any(struct eioi_uring *uring, eio_fd *fd,
-                                                   bool with_share, eio_buf buf, int32_t *out_res) {
+                                                   bool with_share, eio_buf buf, size_t *out_got) {
     struct reading self;
     EIO_TRY(begin(&self, uring, fd, with_share));
     struct recv *recv = self.reader.recv;
@@ -796,30 +808,28 @@ static __attribute__((noinline)) eio_err *read_any(struct eioi_uring *uring, eio
     else if (err == NULL)
         err = receive_to_copy(&self, buf);
     eioi_run_end(&self.run);
-    *out_res = self.reader.res;
-    return err;
+    return err != NULL ? err : got(self.reader.res, out_got);
 }
 
-eio_err *eioi_recv_read(struct eioi_uring *uring, struct eioi_io *io, int32_t *out_res) {
-    eio_fd *fd = io->fd;
+eio_err *eioi_recv(void *backend, eio_fd *fd, eio_buf buf, size_t *out_got) {
     struct recv *recv = of_fd(fd);
     struct reader reader;
-    EIO_ASSERT(io->rw.iov_count == 1, "a connection is read into one piece of memory");
-    size_t len = io->rw.iov->iov_len;
-    eio_buf buf = eio_buf_of(io->rw.iov->iov_base, len < EIOI_IO_LEN_MAX ? len : EIOI_IO_LEN_MAX);
+    int32_t res;
+    EIO_TRY(eio_fiber_check());
+    buf.len = EIOI_LIMIT(short_read, buf.len < EIOI_IO_LEN_MAX ? buf.len : EIOI_IO_LEN_MAX);
     await_last_bytes(recv, fd);
     if (may_take_held(recv, fd)) {
-        *out_res = has_bytes(recv) ? copy_now(recv, fd, buf) : take_end(recv);
-        return NULL;
+        res = has_bytes(recv) ? copy_now(recv, fd, buf) : take_end(recv);
+        return got(res, out_got);
     }
     if (!is_quiet(recv, fd))
-        return read_any(uring, fd, /* with_share= */ false, buf, out_res);
+        return read_any(backend, fd, /* with_share= */ false, buf, out_got);
     EIO_TRY(await_bytes(&reader, recv, fd));
     if (__builtin_expect(reader.res == NOTHING_YET, 0))
-        return read_any(uring, fd, /* with_share= */ true, buf, out_res);
-    *out_res = reader.res > 0 ? copy_received(&reader, fd, buf) : reader.res;
+        return read_any(backend, fd, /* with_share= */ true, buf, out_got);
+    res = reader.res > 0 ? copy_received(&reader, fd, buf) : reader.res;
     eioi_fd_end(fd, EIOI_FD_READS);
-    return NULL;
+    return got(res, out_got);
 }
 
 struct eioi_op **eioi_recv_writer(const eio_fd *fd) {
@@ -941,19 +951,6 @@ static void pass_source_closed(struct eioi_inflight *inflight) {
         leave_engine(&self->reader, NULL);
 }
 
-/** Both shares, or none. */
-static eio_err *begin_pass(struct pass *self) {
-    self->out.on_close = pass_sink_closed;
-    self->out.role = EIOI_FD_WRITES;
-    self->in.on_close = pass_source_closed;
-    self->in.role = EIOI_FD_READS;
-    EIO_TRY(eioi_fd_enter(self->to, "writev", &self->out));
-    eio_err *err = eioi_fd_enter(self->from, "readv", &self->in);
-    if (err != NULL)
-        eioi_fd_leave(self->to, &self->out);
-    return err;
-}
-
 /**
  * What the engine gave to the reader: bytes are the first to be read, unless a close has come
  * meanwhile; an end or error is the result.
@@ -968,16 +965,60 @@ static eio_err *take_what_came(struct reader *self) {
     return NULL;
 }
 
+/** The write of the loan is on its way. */
+static eio_err *begin_with_loan(struct pass *self) {
+    EIO_TRY(eioi_fd_enter(self->to, "writev", &self->out));
+    eio_err *err = eioi_fd_enter(self->from, "readv", &self->in);
+    if (err != NULL) {
+        eioi_fd_leave(self->to, &self->out);
+        return err;
+    }
+    start_send(self);
+    return NULL;
+}
+
+/** Whether the next thing to do is to wait: nothing has come, nor is anything lent. */
+static bool may_wait(const struct recv *self) {
+    return has_nothing(self) && self->lent == EIOI_POOL_NONE && !self->own_lent && !self->starved;
+}
+
+/** What comes first is waited for, as what comes next is; `*out_begun`: it is. */
+static eio_err *begin_without(struct pass *self, struct eioi_uring *uring, bool *out_begun) {
+    eio_fd *from = self->from;
+    struct recv *recv = self->reader.recv;
+    *out_begun = false;
+    if (from->closing || !may_arm(uring, from) || (recv != NULL && !may_wait(recv)))
+        return NULL;
+    EIO_TRY(eioi_fd_enter(from, "readv", &self->in));
+    eio_err *err = recv == NULL ? create(uring, from) : NULL;
+    recv = self->reader.recv = of_fd(from);
+    if (err == NULL)
+        arm(recv);
+    if (err != NULL || !recv->armed) {
+        eioi_fd_leave(from, &self->in);
+        return err;
+    }
+    self->ended = self->another = *out_begun = true;
+    join_engine(&self->reader, recv);
+    return NULL;
+}
+
 eio_err *eioi_recv_pass(void *backend, eio_fd *from, eio_fd *to, struct eioi_passed *passed) {
     struct pass self = {.to = to, .from = from, .loan = passed->loan};
     struct eioi_waiter *w = &self.reader.waiter;
+    bool begun = true;
     self.reader.recv = of_fd(from);
     self.reader.res = NOTHING_YET;
     self.reader.passes = true;
+    self.out.on_close = pass_sink_closed;
+    self.out.role = EIOI_FD_WRITES;
+    self.in.on_close = pass_source_closed;
+    self.in.role = EIOI_FD_READS;
     EIO_TRY(eio_fiber_check());
-    EIO_TRY(begin_pass(&self));
     eioi_waiter_init(w, "writev");
-    start_send(&self);
+    EIO_TRY(self.loan.len > 0 ? begin_with_loan(&self) : begin_without(&self, backend, &begun));
+    if (!begun)
+        return NULL;
     eio_err *err = eioi_wait(w, cancel_pass);
     EIO_ASSERT(!self.sending, "a write is over when the kernel is");
     if (err == NULL)

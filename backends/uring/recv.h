@@ -9,11 +9,10 @@
 struct eioi_op;
 struct eioi_uring;
 
-/** `perform` of a read (EIOI_FD_AHEAD) by a fiber that isn't cancelled. */
-EIO_MUST_USE eio_err *eioi_recv_read(struct eioi_uring *uring, struct eioi_io *io,
-                                     int32_t *out_res);
+/** `eioi_io_ops.recv`. */
+EIO_MUST_USE eio_err *eioi_recv(void *backend, eio_fd *fd, eio_buf buf, size_t *out_got);
 /** `eioi_io_ops.lend`. */
-EIO_MUST_USE eio_err *eioi_recv_lend(void *backend, eio_fd *fd, eio_slice *out, int32_t *out_res);
+EIO_MUST_USE eio_err *eioi_recv_lend(void *backend, eio_fd *fd, eio_slice *out);
 /** `eioi_io_ops.release`. */
 void eioi_recv_release(void *backend, eio_fd *fd, size_t used);
 /** `eioi_io_ops.pass`. */

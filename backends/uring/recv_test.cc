@@ -388,15 +388,16 @@ TEST_F(RecvTest, AReaderGoesOnWhenWhatIsArmedEndsWithoutBytes) {
                 }));
 }
 
-// Copying: the fiber sleeps through the end of its write, until there is something to read.
+// Copying: the fiber sleeps until there is something to read, and through the end of its write.
 
-/// Copies what comes on `pair` back to it, in `f`'s company, once it is armed.
-template <class F> static eio_err *WhileEchoing(HalfRaw *pair, F &&f) {
+/// Copies what comes on `pair` back to it, in `f`'s company, once that has been done with `words` words.
+template <class F> static eio_err *WhileEchoing(HalfRaw *pair, int words, F &&f) {
     return CancelSub([&](eio_cancel *cc) {
         return Both([&] { return eio_flow_copy(&pair->flow->source, &pair->flow->sink); },
                     [&]() -> eio_err * {
-                        for (const char *word : {"one", "two", "three", "four"}) {
-                            pair->Send(word);
+                        for (int i = 0; i < words; i++) {
+                            const std::string word = "word " + std::to_string(i);
+                            pair->Send(word.c_str());
                             EIO_TRY(WhenReadable(pair->raw));
                             EXPECT_EQ(pair->Received(), word);
                         }
@@ -406,102 +407,182 @@ template <class F> static eio_err *WhileEchoing(HalfRaw *pair, F &&f) {
     });
 }
 
-TEST_F(RecvTest, ACopyThatWaitsAfterItsWriteIsCancelledAtOnceAndTheBytesStay) {
-    for (bool bytes : {false, true})
-        EXPECT_OK(EvalUring([bytes](eio_switch *sw) -> eio_err * {
-            HalfRaw pair;
-            EIO_TRY(pair.Open(sw));
-            EXPECT_ERR_TEXT(WhileEchoing(&pair,
-                                         [&](eio_cancel *cc) -> eio_err * {
-                                             if (bytes)
-                                                 pair.Send("more");
-                                             eio_cancel_cancel(cc, eio_err_failure("x"));
-                                             return nullptr;
-                                         }),
-                            "Cancelled: Failure(\"x\")");
-            if (!bytes)
-                pair.Send("more");
-            EXPECT_EQ(pair.Received(), "");
-            std::string text;
-            EIO_TRY(Lend(pair.flow, &text));
-            EXPECT_EQ(text, "more");
+TEST_F(RecvTest, ACopyIsArmedOnceAndFromTheBeginning) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        HalfRaw pair;
+        EIO_TRY(pair.Open(sw));
+        FaultPlan faults;
+        EXPECT_OK(WhileEchoing(&pair, 3, [&](eio_cancel *) -> eio_err * {
+            pair.Hangup();
             return nullptr;
         }));
+        EXPECT_EQ(faults.Count("cqe_recv"), 1);
+        EXPECT_EQ(faults.Count("cqe_read"), 0);
+        return nullptr;
+    }));
 }
 
-TEST_F(RecvTest, ACopyThatWaitsAfterItsWriteHearsOfTheClose) {
-    for (bool freed : {false, true})
+TEST_F(RecvTest, ACopyThatWaitsIsCancelledAtOnceAndTheBytesStay) {
+    for (int words : {0, 1, 4})
         for (bool bytes : {false, true})
             EXPECT_OK(EvalUring([=](eio_switch *sw) -> eio_err * {
                 HalfRaw pair;
                 EIO_TRY(pair.Open(sw));
-                EXPECT_ERR(WhileEchoing(&pair,
-                                        [&](eio_cancel *) -> eio_err * {
-                                            if (bytes)
-                                                pair.Send("too late");
-                                            if (freed)
-                                                eio_flow_free(pair.flow);
-                                            else
-                                                eio_flow_close(pair.flow);
-                                            return nullptr;
-                                        }),
-                           &eio_err_closed);
+                EXPECT_ERR_TEXT(WhileEchoing(&pair, words,
+                                             [&](eio_cancel *cc) -> eio_err * {
+                                                 if (bytes)
+                                                     pair.Send("more");
+                                                 eio_cancel_cancel(cc, eio_err_failure("x"));
+                                                 return nullptr;
+                                             }),
+                                "Cancelled: Failure(\"x\")");
+                if (!bytes)
+                    pair.Send("more");
+                EXPECT_EQ(pair.Received(), "");
+                std::string text;
+                EIO_TRY(Lend(pair.flow, &text));
+                EXPECT_EQ(text, "more");
                 return nullptr;
             }));
+}
+
+TEST_F(RecvTest, ACopyThatWaitsHearsOfTheClose) {
+    for (int words : {0, 1, 4})
+        for (bool freed : {false, true})
+            for (bool bytes : {false, true})
+                EXPECT_OK(EvalUring([=](eio_switch *sw) -> eio_err * {
+                    HalfRaw pair;
+                    EIO_TRY(pair.Open(sw));
+                    EXPECT_ERR(WhileEchoing(&pair, words,
+                                            [&](eio_cancel *) -> eio_err * {
+                                                if (bytes)
+                                                    pair.Send("too late");
+                                                if (freed)
+                                                    eio_flow_free(pair.flow);
+                                                else
+                                                    eio_flow_close(pair.flow);
+                                                return nullptr;
+                                            }),
+                               &eio_err_closed);
+                    return nullptr;
+                }));
 }
 
 TEST_F(RecvTest, AnEndThatACopyWasToldIsItsOwnWhateverComesThen) {
-    for (bool closed : {false, true})
-        EXPECT_OK(EvalUring([closed](eio_switch *sw) -> eio_err * {
-            HalfRaw pair;
-            EIO_TRY(pair.Open(sw));
-            EXPECT_OK(WhileEchoing(&pair, [&](eio_cancel *cc) -> eio_err * {
-                EXPECT_EQ(shutdown(pair.raw, SHUT_WR), 0);
-                EIO_TRY(eioi_sleep_until(eioi_now() - 1)); // it goes on after this fiber
-                if (closed)
-                    eio_flow_close(pair.flow);
-                eio_cancel_cancel(cc, eio_err_failure("x"));
+    for (int words : {0, 1, 4})
+        for (bool closed : {false, true})
+            EXPECT_OK(EvalUring([=](eio_switch *sw) -> eio_err * {
+                HalfRaw pair;
+                EIO_TRY(pair.Open(sw));
+                EXPECT_OK(WhileEchoing(&pair, words, [&](eio_cancel *cc) -> eio_err * {
+                    EXPECT_EQ(shutdown(pair.raw, SHUT_WR), 0);
+                    EIO_TRY(eioi_sleep_until(eioi_now() - 1)); // it goes on after this fiber
+                    if (closed)
+                        eio_flow_close(pair.flow);
+                    eio_cancel_cancel(cc, eio_err_failure("x"));
+                    return nullptr;
+                }));
+                EXPECT_ERR(pair.Read(), closed ? &eio_err_closed : &eio_err_end_of_file);
                 return nullptr;
             }));
-            EXPECT_ERR(pair.Read(), closed ? &eio_err_closed : &eio_err_end_of_file);
-            return nullptr;
-        }));
 }
 
-TEST_F(RecvTest, ACopyEndsWithTheBytesAndHearsOfItsWritesError) {
-    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
-        HalfRaw pair;
-        EIO_TRY(pair.Open(sw));
-        EXPECT_OK(WhileEchoing(&pair, [&](eio_cancel *) -> eio_err * {
-            pair.Send("last");
-            EXPECT_EQ(shutdown(pair.raw, SHUT_WR), 0);
-            return nullptr;
-        }));
-        EXPECT_EQ(pair.Received(), "last");
-        return nullptr;
-    }));
-    for (int errnum : {EINTR, EAGAIN, ECANCELED, EIO, ECONNRESET})
+TEST_F(RecvTest, ACopyGoesOnWhenWhatIsArmedEndsWithoutBytes) {
+    for (int errnum : {ENOBUFS, EINVAL, EAGAIN, EINTR, ECANCELED, ECONNRESET})
         EXPECT_OK(EvalUring([errnum](eio_switch *sw) -> eio_err * {
             HalfRaw pair;
             EIO_TRY(pair.Open(sw));
             FaultPlan faults;
-            eio_err *err = WhileEchoing(&pair, [&](eio_cancel *) -> eio_err * {
-                faults.Fail("cqe_write", errnum);
+            faults.Fail("cqe_recv", errnum);
+            eio_err *err = WhileEchoing(&pair, 0, [&](eio_cancel *) -> eio_err * {
                 pair.Send("last");
                 EXPECT_EQ(shutdown(pair.raw, SHUT_WR), 0);
                 return nullptr;
             });
-            if (errnum == EIO || errnum == ECONNRESET) {
+            if (errnum == ECONNRESET) {
                 EXPECT_EQ(eio_err_errno(err), errnum);
-                EXPECT_EQ(pair.Received(), "");
-            } else {
-                EXPECT_OK(err);
-                err = nullptr;
-                EXPECT_EQ(pair.Received(), "last");
+                eio_err_drop(err);
+                return nullptr;
             }
-            eio_err_drop(err);
+            EXPECT_OK(err);
+            EXPECT_EQ(pair.Received(), "last");
             return nullptr;
         }));
+}
+
+TEST_F(RecvTest, ACopyWritesWhatWasHeldBeforeIt) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        HalfRaw pair;
+        EIO_TRY(pair.Open(sw));
+        EIO_TRY(Arm(&pair));
+        pair.Send("held");
+        EIO_TRY(Settle());
+        EXPECT_OK(WhileEchoing(&pair, 0, [&](eio_cancel *) -> eio_err * {
+            EXPECT_EQ(pair.Received(), "held");
+            pair.Hangup();
+            return nullptr;
+        }));
+        return nullptr;
+    }));
+}
+
+TEST_F(RecvTest, ACopysSinkIsClosedBeforeTheFirstBytesCome) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        HalfRaw from, to;
+        std::string text;
+        EIO_TRY(from.Open(sw));
+        EIO_TRY(to.Open(sw));
+        EXPECT_ERR(Both([&] { return eio_flow_copy(&from.flow->source, &to.flow->sink); },
+                        [&]() -> eio_err * {
+                            EIO_TRY(Settle());
+                            eio_flow_close(to.flow);
+                            EIO_TRY(Settle());
+                            from.Send("stays");
+                            return nullptr;
+                        }),
+                   &eio_err_closed);
+        EIO_TRY(Lend(from.flow, &text));
+        EXPECT_EQ(text, "stays");
+        return nullptr;
+    }));
+}
+
+TEST_F(RecvTest, ACopyEndsWithTheBytesAndHearsOfItsWritesError) {
+    for (int words : {0, 4})
+        EXPECT_OK(EvalUring([words](eio_switch *sw) -> eio_err * {
+            HalfRaw pair;
+            EIO_TRY(pair.Open(sw));
+            EXPECT_OK(WhileEchoing(&pair, words, [&](eio_cancel *) -> eio_err * {
+                pair.Send("last");
+                EXPECT_EQ(shutdown(pair.raw, SHUT_WR), 0);
+                return nullptr;
+            }));
+            EXPECT_EQ(pair.Received(), "last");
+            return nullptr;
+        }));
+    for (int words : {0, 4})
+        for (int errnum : {EINTR, EAGAIN, ECANCELED, EIO, ECONNRESET})
+            EXPECT_OK(EvalUring([=](eio_switch *sw) -> eio_err * {
+                HalfRaw pair;
+                EIO_TRY(pair.Open(sw));
+                FaultPlan faults;
+                eio_err *err = WhileEchoing(&pair, words, [&](eio_cancel *) -> eio_err * {
+                    faults.Fail("cqe_write", errnum);
+                    pair.Send("last");
+                    EXPECT_EQ(shutdown(pair.raw, SHUT_WR), 0);
+                    return nullptr;
+                });
+                if (errnum == EIO || errnum == ECONNRESET) {
+                    EXPECT_EQ(eio_err_errno(err), errnum);
+                    EXPECT_EQ(pair.Received(), "");
+                } else {
+                    EXPECT_OK(err);
+                    err = nullptr;
+                    EXPECT_EQ(pair.Received(), "last");
+                }
+                eio_err_drop(err);
+                return nullptr;
+            }));
 }
 
 TEST_F(RecvTest, ACopyWhoseSinkIsFullIsCancelledAndHearsOfTheClose) {

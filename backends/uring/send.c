@@ -36,10 +36,11 @@ static void prepare_run(struct eioi_op *op, struct io_uring_sqe *sqe) {
 
 /** `with_share`: the caller has one for it. Never inlined: mostly this large frame isn't needed. */
 static __attribute__((noinline)) eio_err *run(struct eioi_uring *uring, eio_fd *fd, bool with_share,
-                                              eio_slice bytes, int32_t *out_res) {
+                                              eio_slice bytes, size_t *out_wrote) {
     const struct eioi_op_spec spec = {
         .prepare = prepare_run, .what = "writev", .fault = "cqe_write", .fd = fd->fd};
     struct run_send self;
+    int32_t res = 0;
     self.bytes = bytes;
     self.run.poll_events = POLLOUT;
     eioi_run_prepare(&self.run, uring, fd, "writev", EIOI_FD_WRITES, eioi_run_closed);
@@ -47,9 +48,13 @@ static __attribute__((noinline)) eio_err *run(struct eioi_uring *uring, eio_fd *
         eioi_fd_stay(fd, &self.run.inflight);
     else
         EIO_TRY(eioi_fd_enter(fd, "writev", &self.run.inflight));
-    eio_err *err = eioi_run_op(&self.run, &spec, out_res);
+    eio_err *err = eioi_run_op(&self.run, &spec, &res);
     eioi_run_end(&self.run);
-    return err;
+    EIO_TRY(err);
+    if (res < 0)
+        return eioi_err_of_errno(-res, "writev");
+    *out_wrote = (size_t)res;
+    return NULL;
 }
 
 /** One try. */
@@ -70,11 +75,11 @@ static eio_err *reason_to_stop(const eio_fd *fd) {
     return fd->interrupted ? eioi_err_closed("writev") : NULL;
 }
 
-eio_err *eioi_send(void *backend, eio_fd *fd, eio_slice bytes, int32_t *out_res) {
+eio_err *eioi_send(void *backend, eio_fd *fd, eio_slice bytes, size_t *out_wrote) {
     struct eioi_op **writer = eioi_recv_writer(fd);
     EIO_TRY(eio_fiber_check());
     if (__builtin_expect(writer == NULL, 0))
-        return run(backend, fd, /* with_share= */ false, bytes, out_res);
+        return run(backend, fd, /* with_share= */ false, bytes, out_wrote);
     EIO_TRY(eioi_fd_begin(fd, "writev", EIOI_FD_WRITES));
     const struct eioi_op_spec spec = {
         .prepare = prepare, .what = "writev", .fault = "cqe_write", .fd = fd->fd};
@@ -85,14 +90,13 @@ eio_err *eioi_send(void *backend, eio_fd *fd, eio_slice bytes, int32_t *out_res)
     int32_t res = eioi_op_run(&self.op, backend, &spec);
     *writer = NULL;
     if (__builtin_expect(res >= 0, 1)) {
-        *out_res = res;
+        *out_wrote = (size_t)res;
         eioi_fd_end(fd, EIOI_FD_WRITES);
         return NULL;
     }
     eio_err *err = reason_to_stop(fd);
-    *out_res = res;
     if (err == NULL && (res == -EINTR || res == -EAGAIN || res == -ECANCELED))
-        return run(backend, fd, /* with_share= */ true, bytes, out_res);
+        return run(backend, fd, /* with_share= */ true, bytes, out_wrote);
     eioi_fd_end(fd, EIOI_FD_WRITES);
-    return err;
+    return err != NULL ? err : eioi_err_of_errno(-res, "writev");
 }

@@ -18,6 +18,6 @@ enum { EIOI_SEND_FLAGS = MSG_NOSIGNAL | MSG_WAITALL };
 /** Fills in the submission entry of a send of `bytes`, all of them if nothing comes in between. */
 void eioi_send_prepare(struct io_uring_sqe *sqe, const eio_fd *fd, eio_slice bytes);
 /** `eioi_io_ops.send`. */
-EIO_MUST_USE eio_err *eioi_send(void *backend, eio_fd *fd, eio_slice bytes, int32_t *out_res);
+EIO_MUST_USE eio_err *eioi_send(void *backend, eio_fd *fd, eio_slice bytes, size_t *out_wrote);
 
 #endif
