@@ -345,7 +345,7 @@ static __attribute__((noinline)) void leave_for_thread(struct eioi_sched *s,
 }
 
 /**
- * Who was woken for what it has waited for goes up through several frames, which other fibers and the
+ * Who was woken for what it has waited for goes up through its frames, which other fibers and the
  * kernel have since put out of the cache: those of the next one are on their way in while this one
  * runs.
  */

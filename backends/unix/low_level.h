@@ -4,9 +4,9 @@
 
 // What io_uring and epoll provide to the flows, listeners and datagram sockets of this folder: one
 // operation on a descriptor, performed by the running fiber. All that differs between the two real
-// backends is behind `perform`.
+// backends is behind `struct eioi_io_ops`.
 //
-// The rules of `perform` (both backends, tested by the conformance suite):
+// The rules of its operations (both backends, tested by the conformance suite):
 // - in a cancelled context it returns Cancelled at once, and the kernel is not asked;
 // - else it suspends exactly once (also when a system call succeeds at the first try, unless the
 //   caller says that a suspension follows), and returns only after the kernel's last completion for
@@ -75,7 +75,7 @@ struct eioi_io {
 struct eioi_passed {
     eio_slice loan; // what is lent; empty: nothing, any more
     size_t wrote;   // of that
-    bool another;   // it isn't the one that was to be passed on, but one that came after it
+    bool another;   // that isn't what the caller had: that, if it had any, was written
 };
 
 struct eioi_pipes;
@@ -90,7 +90,7 @@ struct eioi_io_ops {
     // them, so that whoever is resumed in one goes on in its own code at once (fiber/base/hint.h).
     /** Reads into one piece of memory (not empty). Errors: as perform; End_of_file; the read's own. */
     eio_err *(*recv)(void *backend, eio_fd *fd, eio_buf buf, size_t *out_got);
-    /** Lends bytes that have come, in the backend's memory. Errors: as recv. */
+    /** Lends bytes that have come, in the backend's memory. Errors: as recv; Out_of_memory. */
     eio_err *(*lend)(void *backend, eio_fd *fd, eio_slice *out);
     /** Writes some of `bytes` (not empty). Errors: as perform; the write's own. */
     eio_err *(*send)(void *backend, eio_fd *fd, eio_slice bytes, size_t *out_wrote);
@@ -101,7 +101,7 @@ struct eioi_io_ops {
      * of it was written. Then, or if nothing was lent, it may suspend until `from` has something, and
      * pass that on without the fiber's being resumed, and so on; a loan that is much (`eioi_splice_is_much`) is the last. The
      * caller goes on with what is lent in the end; after an error, too, it is to give that back.
-     * Errors: as perform; the read's and the write's own; End_of_file, of `from`.
+     * Errors: those of lend and send.
      */
     eio_err *(*pass)(void *backend, eio_fd *from, eio_fd *to, struct eioi_passed *passed);
     /**

@@ -252,6 +252,12 @@ void eioi_fd_leave(eio_fd *self, struct eioi_inflight *inflight) {
     give_share_back(self);
 }
 
+void eioi_fd_read_on(eio_fd *self) {
+    assert_home(self, "read");
+    if (self->reads != EIOI_FD_READ_SINGLY)
+        self->reads = EIOI_FD_READ_ON;
+}
+
 eio_err *eioi_fd_hold(eio_fd *self, const char *op, int *out_fd) {
     EIO_TRY(take_share(self, op, EIOI_FD_ANY));
     *out_fd = self->fd;

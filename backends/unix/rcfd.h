@@ -43,7 +43,9 @@ enum eioi_fd_role {
 
 enum {
     EIOI_FD_RAW_USERS_MAX = 31,
-    EIOI_FD_READ_ON = 2, // who has read so often will go on: receiving ahead is worth while
+    // What `reads` of an eio_fd counts up to, and what else it may be:
+    EIOI_FD_READ_ON = 2,     // it will be read on: receiving ahead is worth while
+    EIOI_FD_READ_SINGLY = 3, // it can't be received ahead: it is O_NONBLOCK
 };
 
 struct eioi_inflight;
@@ -108,7 +110,7 @@ struct eio_fd {
     bool writing : 1;          // streams: a fiber writes
     bool drained : 1;          // streams: the last read took all there was
     bool unblocked : 1;        // streams: O_NONBLOCK was set by us, after the descriptor was opened
-    uint8_t reads : 2;         // streams: reads in a row that count, up to EIOI_FD_READ_ON
+    uint8_t reads : 2;         // streams: small reads in a row, up to EIOI_FD_READ_ON; or SINGLY
     uint8_t raw_users : 5;     // streams: those inside eio_fd_use; nothing is armed meanwhile
     uint32_t home;             // eioi_domain_id of the domain that made it; asserted unless SHARED
     struct eioi_list inflight; // operations that close can interrupt
@@ -149,6 +151,8 @@ bool eioi_fd_list(eio_fd *self, struct eioi_inflight *inflight);
  * has come.
  */
 void eioi_fd_stay(eio_fd *self, struct eioi_inflight *inflight);
+/** The stream will be read to its end. */
+void eioi_fd_read_on(eio_fd *self);
 /** As enter and leave, for calls that don't wait (shutdown, getsockname). */
 EIO_MUST_USE eio_err *eioi_fd_hold(eio_fd *self, const char *op, int *out_fd);
 void eioi_fd_unhold(eio_fd *self);

@@ -192,7 +192,9 @@ static eio_err *copy_much(eio_source *source, eio_sink *sink, bool *out_ended) {
 static eio_err *unix_copy_from(eio_sink *sink, eio_source *source) {
     if (source->ops != &unix_lending_source_ops || !(of_sink(sink)->fd.flags & EIOI_FD_AHEAD))
         return eio_flow_simple_copy(source, sink);
-    of_source(source)->fd.reads = EIOI_FD_READ_ON; // until the end
+    const struct eioi_io_ops *ops = NULL;
+    EIO_TRY(eioi_io_ops_current("readv", &ops));
+    eioi_fd_read_on(&of_source(source)->fd);
     for (bool ended = false; !ended;) {
         eio_err *err = copy_loans(source, sink);
         if (eio_err_catch(&err, &eio_err_end_of_file))

@@ -8,8 +8,10 @@
 //                 into buffers of the pool. Reads take from those, and wait for the engine.
 //
 // A connection starts single-shot, since many are read once or twice only, and is armed when it is
-// read for the third time; at once by a copy, which reads to the end. Large reads into the caller's own memory stay single-shot: to copy them
-// costs more than to ask for each. A receive that is armed goes on by itself, so:
+// read for the third time; by a copy, which reads to the end, at once. Large reads into the caller's
+// own memory stay single-shot: to copy them costs more than to ask for each. So do all reads of what
+// is O_NONBLOCK, where the kernel doesn't wait by itself. A receive that is armed goes on by itself,
+// so:
 //
 //   It runs ahead of the readers by HELD_MAX buffers, by one when the pool is low. Then it is
 //   cancelled, and what came until its last completion is kept; the next read that finds nothing
@@ -32,14 +34,15 @@
 //
 // Whoever takes a held buffer without suspending yields after STREAK_MAX times in a row.
 //
-// Who copies waits for his write, and then for the next bytes, and then for their write, with nothing
-// to do in between but to give one loan back and to have the next. `pass` does that where the
-// completions are taken: the write's gives the loan back, and makes the fiber, which sleeps on, the
-// engine's reader; the engine's next bytes are lent to it, and their write is started. So a message
+// Who copies waits for bytes, and then for their write, and then for the next bytes, with nothing to do
+// in between but to have one loan and to give it back. `pass` does that where the completions are
+// taken: the engine's bytes are lent to the fiber, which sleeps on, and their write is started; the
+// write's completion gives the loan back, and makes the fiber the engine's reader again. So a message
 // that is copied resumes nobody. Whatever else a write or the engine comes to wakes the fiber at once.
 // While a write is under way a cancel, or a close of where it goes, is the operation's; after it, a
 // cancel, or a close of where the bytes come from, is the reader's. What wakes it then is not yet a
-// loan: after a cancel the next reader has it, after a close it is forgotten with the rest.
+// loan: after a cancel the next reader has it, after a close it is forgotten with the rest. Who takes
+// the descriptor out ends the copy, too, when that waits for bytes: those are in the descriptor then.
 
 #include "backends/uring/recv.h"
 
@@ -329,7 +332,7 @@ static void armed_done(struct eioi_op *op) {
     came(self, op->res, op->flags);
     note_end(self, op->res);
     if (op->res == -EAGAIN && self->fd != NULL)
-        self->fd->reads = 0; // O_NONBLOCK: the kernel doesn't wait by itself
+        self->fd->reads = EIOI_FD_READ_SINGLY; // the kernel doesn't wait by itself
     serve_reader(self, /* last= */ true);
     struct eioi_list *it;
     while ((it = eioi_list_pop_head(&self->disarm_waits)) != NULL)
@@ -623,6 +626,8 @@ static int32_t take_end(struct recv *self) {
 }
 
 static void count_read(eio_fd *fd, bool worth) {
+    if (fd->reads == EIOI_FD_READ_SINGLY)
+        return;
     if (!worth)
         fd->reads = 0;
     else if (fd->reads < EIOI_FD_READ_ON)
@@ -839,7 +844,7 @@ struct eioi_op **eioi_recv_writer(const eio_fd *fd) {
 
 // Passing on
 
-/** Loans' writes, and the waits for the bytes after them; in the frame of the fiber that copies. */
+/** Waits for bytes, and their writes by turns; in the frame of the fiber that copies. */
 struct pass {
     struct reader reader; // of the source; its waiter is what the fiber waits on, all the time
     struct eioi_op send;
@@ -849,7 +854,7 @@ struct pass {
     bool sending;            // `send` isn't done
     bool stop;               // it was asked to end, so that nothing is waited for after it
     bool ended;              // the loan was given back
-    bool another;            // it isn't the first
+    bool another;            // it isn't the one that the caller had; there may be none
     struct eioi_inflight in; // of the source
     eio_fd *from;
 };

@@ -422,6 +422,25 @@ TEST_F(RecvTest, ACopyIsArmedOnceAndFromTheBeginning) {
     }));
 }
 
+TEST_F(RecvTest, WhatIsNonblockingIsTriedToBeArmedOnce) {
+    EXPECT_OK(EvalUring([](eio_switch *sw) -> eio_err * {
+        HalfRaw pair;
+        EIO_TRY(pair.Open(sw));
+        auto make_nonblocking = [](void *, int fd) -> eio_err * {
+            EXPECT_EQ(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+            return nullptr;
+        };
+        EIO_TRY(eio_fd_use(eio_fd_of_flow(pair.flow), "test", make_nonblocking, nullptr));
+        FaultPlan faults;
+        EXPECT_OK(WhileEchoing(&pair, 10, [&](eio_cancel *) -> eio_err * {
+            pair.Hangup();
+            return nullptr;
+        }));
+        EXPECT_EQ(faults.Count("cqe_recv"), 1);
+        return nullptr;
+    }));
+}
+
 TEST_F(RecvTest, ACopyThatWaitsIsCancelledAtOnceAndTheBytesStay) {
     for (int words : {0, 1, 4})
         for (bool bytes : {false, true})

@@ -2,14 +2,14 @@
 #ifndef EIO_BASE_HINT_H
 #define EIO_BASE_HINT_H
 
-// For public functions that are short where nothing has to be waited for: whole-program
-// optimisation may put them into their callers. gcc takes `inline` as that hint; clang decides by
+// For functions of other files that are short where nothing has to be waited for: whole-program
+// optimisation (--config=opt) may put them into their callers. gcc takes `inline` as that hint; clang decides by
 // itself, and warns of an inline function that calls a static one.
 //
 // What suspends has a reason more: the processor expects a return to go where the last call came
 // from, but that was another fiber's. So each return on the way from a resumption up to the fiber's
 // own code costs as much as some 50 instructions. A chain of calls that ends in a wait is therefore
-// short: by hints, and by calls in tail position. The wait itself is put into every caller.
+// short: by calls in tail position, and by these hints, of which the second is for the wait itself.
 
 #ifdef __clang__
 #define EIOI_INLINE

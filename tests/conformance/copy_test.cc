@@ -55,13 +55,15 @@ class Line {
 class CopyTest : public RealTest {
   protected:
     /// Copies along a line, in `f(line, cancel)`'s company, once that goes round. What the copy says.
-    template <class F> eio_err *WhileCopying(F &&f, Line *line) {
+    /// `warm`: something has been copied already.
+    template <class F> eio_err *WhileCopying(F &&f, Line *line, bool warm = true) {
         return EvalReal([&](eio_switch *sw, const eio_env *env) -> eio_err * {
             EIO_TRY(line->Open(sw, env));
             return CancelSub([&](eio_cancel *cc) {
                 return Both([&] { return line->Copy(); },
                             [&]() -> eio_err * {
-                                EIO_TRY(line->Warm());
+                                if (warm)
+                                    EIO_TRY(line->Warm());
                                 return f(cc);
                             });
             });
@@ -451,31 +453,30 @@ TEST_P(CopyTest, CancelledAtAnyMomentNothingIsLost) {
 }
 
 TEST_P(CopyTest, ADescriptorTakenOutMeanwhileHasWhatIsNotSent) {
-    Line line;
-    std::string rest;
-    EXPECT_ERR(WhileCopying(
-                   [&](eio_cancel *) {
-                       return Both(
-                           [&]() -> eio_err * {
-                               int fd = -1;
-                               char space[64];
-                               EIO_TRY(eio_fd_remove(eio_fd_of_flow(&line.source->flow), &fd));
-                               ssize_t n = recv(fd, space, sizeof space, MSG_DONTWAIT);
-                               rest.assign(space, n > 0 ? static_cast<size_t>(n) : 0);
-                               close(fd);
-                               // The copy's error cancels this.
-                               return rest.empty() ? Protect([&] { return line.Read(5, &rest); })
-                                                   : nullptr;
-                           },
-                           [&]() -> eio_err * {
-                               EIO_TRY(Line::Settle());
-                               EXPECT_EQ(WriteRaw(eio_fd_of_flow(&line.in->flow), "bytes"), 5);
-                               return nullptr;
-                           });
-                   },
-                   &line),
-               &eio_err_closed);
-    EXPECT_EQ(rest, "bytes"); // in the descriptor, or sent on
+    for (bool warm : {false, true}) {
+        Line line;
+        std::string rest;
+        auto take_out = [&]() -> eio_err * {
+            int fd = -1;
+            char space[64];
+            EIO_TRY(Line::Settle()); // the copy waits
+            EIO_TRY(eio_fd_remove(eio_fd_of_flow(&line.source->flow), &fd));
+            ssize_t n = recv(fd, space, sizeof space, MSG_DONTWAIT);
+            rest.assign(space, n > 0 ? static_cast<size_t>(n) : 0);
+            close(fd);
+            // The copy's error cancels this.
+            return rest.empty() ? Protect([&] { return line.Read(5, &rest); }) : nullptr;
+        };
+        auto send = [&]() -> eio_err * {
+            EIO_TRY(Line::Settle());
+            EIO_TRY(Line::Settle());
+            EXPECT_EQ(WriteRaw(eio_fd_of_flow(&line.in->flow), "bytes"), 5);
+            return nullptr;
+        };
+        EXPECT_ERR(WhileCopying([&](eio_cancel *) { return Both(take_out, send); }, &line, warm),
+                   &eio_err_closed);
+        EXPECT_EQ(rest, "bytes") << warm; // in the descriptor, or sent on
+    }
 }
 
 TEST_P(CopyTest, ALoopThatSpinsIsToldWhatWasPassedOn) {
