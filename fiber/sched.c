@@ -247,8 +247,10 @@ static __attribute__((noinline)) void spin(struct eioi_sched *s) {
             drain_inbox(s);
         fire_due_timers(s);
         now = s->ops->now(s->backend);
-        if (result == EIOI_POLL_BUSY)
+        if (result == EIOI_POLL_BUSY) { // it may be long before it blocks
             end = now + s->spin_ns;
+            consider_trim(s);
+        }
     }
 }
 

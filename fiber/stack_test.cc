@@ -294,6 +294,30 @@ TEST_F(StackTest, AnIdleLoopTrimsByItselfAlsoFromAStackThatIsFreeAlready) {
     EXPECT_OK(EvalMock([](eio_switch *) { return eio_fiber_yield(); }));
 }
 
+TEST_F(StackTest, ALoopThatSpinsAndAlwaysFindsSomethingTrims) {
+    TestLoop loop;
+    loop.PretendToBeReal();
+    loop.step = EIO_SECOND;
+    loop.spin_ns = 2 * EIO_SECOND;
+    loop.busy_polls = 1000000;
+    std::set<Bounds> stacks;
+    EXPECT_OK(loop.Run([&]() -> eio_err * {
+        return SwitchRun([&](eio_switch *sw) -> eio_err * {
+            for (size_t i = 0; i < 300; i++) {
+                EIO_TRY(Fork(sw, [&]() -> eio_err * {
+                    stacks.insert(MyStack());
+                    EXPECT_TRUE(UseStack(8));
+                    return eioi_sleep_until(EIO_SECOND);
+                }));
+            }
+            EIO_TRY(eioi_sleep_until(60 * EIO_SECOND));
+            EXPECT_EQ(loop.sleeps, 0u);
+            EXPECT_LE(ResidentPages(stacks), 64u * 5 + 64);
+            return nullptr;
+        });
+    }));
+}
+
 // --- Without memory ------------------------------------------------------------------------------
 
 /// Forks with the system call `name` failing; the error, and whether a fork works afterwards.
