@@ -99,9 +99,9 @@ struct eioi_io_ops {
     /**
      * Writes to `to` (EIOI_FD_AHEAD both) what `from` has lent, if it has, and ends the loan when all
      * of it was written. Then, or if nothing was lent, it may suspend until `from` has something, and
-     * pass that on without the fiber's being resumed, and so on; a loan that is much (`eioi_splice_is_much`) is the last. The
-     * caller goes on with what is lent in the end; after an error, too, it is to give that back.
-     * Errors: those of lend and send.
+     * pass that on without the fiber's being resumed, and so on; a loan that is much
+     * (`eioi_splice_is_much`) is the last. The caller goes on with what is lent in the end; after an
+     * error, too, it is to give that back. Errors: those of lend and send.
      */
     eio_err *(*pass)(void *backend, eio_fd *from, eio_fd *to, struct eioi_passed *passed);
     /**

@@ -45,7 +45,7 @@ enum {
     EIOI_FD_RAW_USERS_MAX = 31,
     // What `reads` of an eio_fd counts up to, and what else it may be:
     EIOI_FD_READ_ON = 2,     // it will be read on: receiving ahead is worth while
-    EIOI_FD_READ_SINGLY = 3, // it can't be received ahead: it is O_NONBLOCK
+    EIOI_FD_READ_SINGLY = 3, // it can't be received ahead: by some kernels, what is O_NONBLOCK
 };
 
 struct eioi_inflight;

@@ -193,7 +193,7 @@ static eio_err *unix_copy_from(eio_sink *sink, eio_source *source) {
     if (source->ops != &unix_lending_source_ops || !(of_sink(sink)->fd.flags & EIOI_FD_AHEAD))
         return eio_flow_simple_copy(source, sink);
     const struct eioi_io_ops *ops = NULL;
-    EIO_TRY(eioi_io_ops_current("readv", &ops));
+    EIO_TRY(eioi_io_ops_current("readv", &ops)); // all that follows has a real loop
     eioi_fd_read_on(&of_source(source)->fd);
     for (bool ended = false; !ended;) {
         eio_err *err = copy_loans(source, sink);
