@@ -10,8 +10,8 @@
 // A connection starts single-shot, since many are read once or twice only, and is armed when it is
 // read for the third time; by a copy, which reads to the end, at once. Large reads into the caller's
 // own memory stay single-shot: to copy them costs more than to ask for each. So do all reads of what
-// is O_NONBLOCK, where the kernel doesn't wait by itself (6.18 does). A receive that is armed goes on by itself,
-// so:
+// is O_NONBLOCK where the kernel doesn't wait by itself then (6.18 does). A receive that is armed goes
+// on by itself, so:
 //
 //   It runs ahead of the readers by HELD_MAX buffers, by one when the pool is low. Then it is
 //   cancelled, and what came until its last completion is kept; the next read that finds nothing
